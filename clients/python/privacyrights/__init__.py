@@ -1,0 +1,1 @@
+"""Client of the privacyrights service; the stubs of each API version are a package below."""
