@@ -28,7 +28,7 @@ def compile_protos(*options: str) -> None:
     # A package of the lock carries google/rpc and google/api beside its Python code.
     shared = Path(google.protobuf.__file__).parents[2]
     arguments = ["protoc", f"-I{PROTOS}", f"-I{well_known}", f"-I{shared}", *options, *sources()]
-    if protoc.main(arguments) != 0:
+    if protoc.main(arguments) != 0:  # pyright: ignore[reportUnknownMemberType] -- ships no types
         raise SystemExit(1)
 
 
