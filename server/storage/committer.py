@@ -1,0 +1,226 @@
+"""The only way to write: concurrent changes share one durable transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from server.domain.change import Committed
+from server.domain.errors import StorageUnavailableError
+from server.storage.batch import Batch, verdict
+from server.storage.documents import from_value
+from server.storage.failures import TransactionAbortedError, WriteRefusedError
+from server.storage.pending import Compiler, Pending, Receipt, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from server.domain.change import Change
+    from server.domain.ports import Clock
+    from server.storage.collections import Layout
+    from server.storage.driver import Driver
+    from server.storage.memory import MemoryDriver
+    from server.storage.place import Place
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True, slots=True)
+class CommitLimits:
+    """How changes are gathered into transactions.
+
+    Shapes:
+        in_flight: transactions under way at a time.
+        batch_max: most changes in one.
+        batch_bytes: most bytes of documents in one; a command of MongoDB takes 16 MiB.
+        queue_max: most changes that wait; beyond it callers are told to come back.
+        seconds: how long a change is tried before its caller is told that nobody knows.
+        remembered: how long a repeat of a call is recognised.
+    """
+
+    in_flight: int = 2
+    batch_max: int = 256
+    batch_bytes: int = 8 * 1024 * 1024
+    queue_max: int = 10_000
+    seconds: float = 10
+    remembered: timedelta = timedelta(days=7)
+
+
+class MongoCommitter:
+    """The `Committer` port over MongoDB.
+
+    A change runs in a task of the committer's own: a caller that hangs up leaves it alone.
+    """
+
+    def __init__(
+        self,
+        driver: Driver | MemoryDriver,
+        layout: Layout,
+        clock: Clock,
+        *,
+        limits: CommitLimits = CommitLimits(),
+        wake: Callable[[Iterable[Place]], None] = lambda _: None,
+    ) -> None:
+        """Commit through *driver*, and *wake* who waits for the places that were written.
+
+        *clock* must be the system's: the database forgets idempotency records by its own.
+        """
+        self._driver = driver
+        self._layout = layout
+        self._clock = clock
+        self._limits = limits
+        self._wake = wake
+        self._compiler = Compiler(driver, layout)
+        self._queue: deque[Pending] = deque()
+        self._claims: dict[Target, Pending] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._is_closed = False
+
+    async def commit(self, change: Change, outcome: type[E]) -> Committed[E]:
+        """Make *change* durable together with its ledger entries, or raise and leave nothing.
+
+        Concurrent calls share one transaction; one that is refused harms no neighbour.
+        Returns after majority and journal. A repeat of an earlier call writes nothing and
+        returns the first outcome.
+
+        Raises:
+            ConflictError: a document was changed since it was read, or an id exists; decide again.
+            RequestIdReusedError: the request id belongs to a call with another content.
+            StorageUnavailableError: the database can't confirm; the change may or may not hold,
+                and a repeat with the same request id tells.
+            NotStorableError: the change breaks a validator: a programming error.
+        """
+        if self._is_closed or len(self._queue) >= self._limits.queue_max:
+            raise StorageUnavailableError
+        pending = self._compiler.compile(change, self._clock.now() + self._limits.remembered)
+        self._queue.append(pending)
+        self._start()
+        receipt = await pending.answer
+        if receipt.stored is not None:
+            return Committed(
+                from_value(receipt.stored["outcome"], outcome), receipt.token, repeated=True
+            )
+        own = change.once.outcome if change.once is not None else None
+        return Committed(own, receipt.token)  # type: ignore[arg-type]
+
+    async def drain(self, seconds: float) -> bool:
+        """Take no more changes, finish those taken, and tell whether all were within *seconds*."""
+        self._is_closed = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        return not self._tasks and not self._queue
+
+    def _start(self) -> None:
+        if self._in_flight < self._limits.in_flight:
+            self._in_flight += 1
+            task = asyncio.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self) -> None:
+        """Commit batch after batch until nothing waits."""
+        try:
+            while batch := self._take():
+                try:
+                    await self._settle(batch)
+                finally:
+                    # Only a bug, or the end of the process, leaves anybody without an answer.
+                    for pending in batch:
+                        pending.fail(StorageUnavailableError())
+                    self._release(batch)
+        finally:
+            self._in_flight -= 1
+
+    def _take(self) -> list[Pending]:
+        """Take the next batch, in which no document is touched twice or by a batch under way."""
+        batch: list[Pending] = []
+        size = 0
+        while self._queue and len(batch) < self._limits.batch_max:
+            pending = self._queue[0]
+            if batch and size + pending.size > self._limits.batch_bytes:
+                break
+            self._queue.popleft()
+            rival = next((self._claims[t] for t in pending.expected if t in self._claims), None)
+            if rival is not None:
+                rival.rivals.append(pending)
+                continue
+            self._claims.update(dict.fromkeys(pending.expected, pending))
+            batch.append(pending)
+            size += pending.size
+        return batch
+
+    def _release(self, batch: Sequence[Pending]) -> None:
+        """Give free what *batch* touched, and let those go on who waited for it."""
+        waiting: list[Pending] = []
+        for pending in batch:
+            for target in pending.expected:
+                del self._claims[target]
+            waiting.extend(pending.rivals)
+        self._queue.extendleft(reversed(waiting))
+
+    async def _settle(self, batch: list[Pending]) -> None:
+        """Answer every change of *batch*."""
+        until = time.monotonic() + self._limits.seconds
+        refusal = await self._attempt(batch, until)
+        if refusal is None:
+            return
+        if len(batch) == 1:
+            batch[0].fail(verdict(refusal))
+            return
+        # Who is stale is found by one read; most often the others then pass together.
+        stale = await self._stale(batch, refusal.place)
+        for pending, error in stale.items():
+            pending.fail(error)
+        rest = [pending for pending in batch if pending not in stale]
+        if stale and rest and await self._attempt(rest, until) is None:
+            return
+        if not stale or rest:
+            for pending in rest:
+                alone = await self._attempt([pending], until)
+                if alone is not None:
+                    pending.fail(verdict(alone))
+
+    async def _stale(self, batch: list[Pending], place: Place) -> dict[Pending, Exception]:
+        if place == self._layout.idempotency:
+            return {}  # Another server took the same call: the next attempt finds its outcome.
+        try:
+            return await Batch(self._driver, self._layout, batch).stale(place)
+        except (StorageUnavailableError, TransactionAbortedError):
+            return {}
+
+    async def _attempt(self, batch: Sequence[Pending], until: float) -> WriteRefusedError | None:
+        """Run *batch* until it is durable, refused, or out of time; answer all unless refused."""
+        pause = 0.005
+        while True:
+            try:
+                left = max(0.0, until - time.monotonic())
+                answers = await Batch(self._driver, self._layout, batch).run(commit_seconds=left)
+            except WriteRefusedError as refusal:
+                return refusal
+            except TransactionAbortedError:
+                if time.monotonic() < until:
+                    await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 – spreads load
+                    pause = min(pause * 2, 0.5)
+                    continue
+                answers = {pending: StorageUnavailableError() for pending in batch}
+            except StorageUnavailableError:
+                answers = {pending: StorageUnavailableError() for pending in batch}
+            self._answer(answers)
+            return None
+
+    def _answer(self, answers: dict[Pending, Receipt | Exception]) -> None:
+        written: set[Place] = set()
+        for pending, answer in answers.items():
+            if isinstance(answer, Exception):
+                pending.fail(answer)
+                continue
+            pending.succeed(answer)
+            if answer.stored is None:
+                written |= pending.places
+        self._wake(written)

@@ -1,0 +1,112 @@
+"""What each kind of document must look like: its validator, indexes and shard key, in one table.
+
+Validators hold what makes a document ours – id, tenant, version, the person and the life
+it belongs to – and that what is sealed is ciphertext. Later fields may be added freely.
+"""
+
+from __future__ import annotations
+
+from server.domain.change import Kind
+from server.storage.collections import Declaration, Index
+
+_TEXT = {"bsonType": "string"}
+_NAME = {"bsonType": "string", "minLength": 1}
+_COUNT = {"bsonType": ["int", "long"], "minimum": 1}
+_NUMBER = {"bsonType": ["int", "long"], "minimum": 0}
+_TIME = {"bsonType": "date"}
+_CIPHERTEXT = {"bsonType": "binData"}
+
+_OWNED = {"_id": _NAME, "tenant": _NAME, "version": _COUNT}
+_PLATFORM = {"_id": _NAME, "tenant": _TEXT, "version": _COUNT}
+_PERSONAL = {**_OWNED, "subject": _NAME, "generation": _COUNT}
+
+# Names under which personal data would be plaintext; in these collections they hold ciphertext.
+_NO_PLAINTEXT = dict.fromkeys(
+    ("content", "fields", "values", "name", "email", "avatar", "psid"), _CIPHERTEXT
+)
+
+_OF_SUBJECT = Index(("tenant", "subject", "_id"))
+
+DECLARATIONS: dict[Kind, Declaration] = {
+    Kind.SUBJECTS: Declaration(
+        required=("tenant", "version", "reference", "role", "generation", "created_time", "entry"),
+        properties={
+            **_OWNED,
+            **_NO_PLAINTEXT,
+            "reference": _NAME,
+            "role": {"enum": ["controller", "processor"]},
+            "generation": _COUNT,
+            "created_time": _TIME,
+            "erased_time": _TIME,
+            "key": _CIPHERTEXT,
+        },
+    ),
+    Kind.CONSENTS: Declaration(
+        shard_key=("tenant", "subject"),
+        required=("tenant", "subject", "generation"),
+        properties={**_PERSONAL, **_NO_PLAINTEXT},
+        indexes=(_OF_SUBJECT,),
+    ),
+    Kind.RECORDS: Declaration(
+        shard_key=("tenant", "subject"),
+        required=("tenant", "version", "subject", "generation"),
+        properties={**_PERSONAL, **_NO_PLAINTEXT},
+        indexes=(_OF_SUBJECT,),
+    ),
+    Kind.INTERACTIONS: Declaration(
+        required=("tenant",),
+        properties={**_PERSONAL, **_NO_PLAINTEXT},
+        indexes=(_OF_SUBJECT,),
+    ),
+    Kind.REQUESTS: Declaration(required=("tenant",), properties=_PERSONAL, indexes=(_OF_SUBJECT,)),
+    Kind.EXPORTS: Declaration(
+        required=("tenant",), properties={**_PERSONAL, **_NO_PLAINTEXT}, indexes=(_OF_SUBJECT,)
+    ),
+    Kind.CERTIFICATES: Declaration(
+        required=("tenant",), properties=_PERSONAL, indexes=(_OF_SUBJECT,)
+    ),
+    Kind.DISCLOSURES: Declaration(
+        required=("tenant",), properties=_PERSONAL, indexes=(_OF_SUBJECT,)
+    ),
+    Kind.SWEEPS: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.NOTICES: Declaration(
+        required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
+    ),
+    Kind.TENANTS: Declaration(required=("tenant",), properties={**_OWNED, "key": _CIPHERTEXT}),
+    Kind.CHATBOTS: Declaration(
+        required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
+    ),
+    Kind.INSTRUCTIONS: Declaration(
+        required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
+    ),
+    Kind.CATALOGUE: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.CATALOGUE_CHANGES: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.TEXTS: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.BREACHES: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.RECIPIENTS: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.INQUIRIES: Declaration(
+        required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
+    ),
+    Kind.CONTACTS: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.LEDGER: Declaration(
+        required=("tenant", "type", "time", "actor", "rpc", "partition"),
+        properties={
+            "_id": _NAME,
+            "tenant": _TEXT,
+            "type": _NAME,
+            "time": _TIME,
+            "actor": _TEXT,
+            "rpc": _TEXT,
+            "partition": _NUMBER,
+            "commitment": _CIPHERTEXT,
+        },
+        indexes=(Index(("tenant", "_id")),),
+    ),
+}
+
+IDEMPOTENCY = Declaration(
+    shard_key=("_id",),
+    required=("fingerprint", "outcome", "expire_time"),
+    properties={"_id": _NAME, "fingerprint": _CIPHERTEXT, "expire_time": _TIME},
+    indexes=(Index(("expire_time",), expire=True),),
+)

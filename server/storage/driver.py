@@ -1,0 +1,322 @@
+"""The one way to MongoDB: what the drivers differ in is hidden here.
+
+PyMongo's own asyncio API is the default. Motor is the same but for two methods. What
+runs in memory, for quick tests, is `server.storage.memory`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+from pymongo.write_concern import WriteConcern
+
+from server.domain.errors import StorageUnavailableError
+from server.storage.failures import (
+    DUPLICATE_KEY,
+    UNKNOWN_COMMIT,
+    NotStorableError,
+    WriteRefusedError,
+    translated,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from bson.timestamp import Timestamp
+
+    from server.storage.place import Document, Place
+
+DURABLE: Mapping[str, Any] = {
+    "w": "majority",
+    "journal": True,
+    "readConcernLevel": "majority",
+    "readPreference": "primary",
+    "retryReads": True,
+    "retryWrites": True,
+    "tz_aware": True,
+    "uuidRepresentation": "standard",
+}
+"""What no URI may weaken: nothing is answered before it is durable, or read before it is."""
+
+TUNABLE: Mapping[str, Any] = {
+    "appname": "privacyrights",
+    "connectTimeoutMS": 5_000,
+    "maxPoolSize": 64,
+    "serverSelectionTimeoutMS": 5_000,
+    "socketTimeoutMS": 30_000,
+    "waitQueueTimeoutMS": 5_000,
+}
+"""What the URI of a deployment may say otherwise."""
+
+MAX_COMMIT_MS = 10_000
+_CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True)
+
+
+class Transaction:
+    """Writes that hold together or not at all, once `commit` has returned.
+
+    Concerns set on clients and collections are ignored in a transaction: it has its own.
+    """
+
+    def __init__(self, client: Any, session: Any) -> None:
+        """Write through *session*, in which a transaction has been started."""
+        self._client = client
+        self._session = session
+
+    async def find(self, place: Place, filter: Document) -> list[Document]:
+        """Return what matches in the transaction's snapshot."""
+        with translated():
+            found = self._client[place.database][place.collection].find(
+                filter, session=self._session
+            )
+            documents: list[Document] = await found.to_list(None)
+        return documents
+
+    async def insert(self, place: Place, documents: Sequence[object]) -> None:
+        """Add *documents*, as `Driver.prepare` made them.
+
+        Raises:
+            WriteRefusedError: an id or a unique value exists, or the validator refuses.
+        """
+        await self._write(place, {"insert": place.collection, "documents": documents})
+
+    async def replace(self, place: Place, replacements: Sequence[tuple[Document, object]]) -> None:
+        """Replace the document that each filter matches.
+
+        Raises:
+            WriteRefusedError: a filter matches nothing, or the validator refuses.
+        """
+        updates = [{"q": filter, "u": document} for filter, document in replacements]
+        reply = await self._write(place, {"update": place.collection, "updates": updates})
+        if reply["n"] != len(updates):
+            raise WriteRefusedError(place, None, is_conflict=True)
+
+    async def delete(self, place: Place, filters: Sequence[Document]) -> None:
+        """Delete the one document that each filter matches.
+
+        Raises:
+            WriteRefusedError: a filter matches nothing.
+        """
+        deletes = [{"q": filter, "limit": 1} for filter in filters]
+        reply = await self._write(place, {"delete": place.collection, "deletes": deletes})
+        if reply["n"] != len(deletes):
+            raise WriteRefusedError(place, None, is_conflict=True)
+
+    async def purge(self, place: Place, filters: Sequence[Document]) -> None:
+        """Delete all that any filter matches, be it nothing."""
+        deletes = [{"q": filter, "limit": 0} for filter in filters]
+        await self._write(place, {"delete": place.collection, "deletes": deletes})
+
+    async def commit(self, *, seconds: float) -> Timestamp:
+        """Make the writes durable and return the time from which they are seen.
+
+        Where the answer is lost, the database is asked again for as long as *seconds*.
+
+        Raises:
+            TransactionAbortedError: nothing was written.
+            StorageUnavailableError: nobody knows.
+        """
+        until = time.monotonic() + seconds
+        pause = 0.01
+        while True:
+            try:
+                await self._session.commit_transaction()
+            except PyMongoError as error:
+                if not error.has_error_label(UNKNOWN_COMMIT):
+                    with translated():
+                        raise
+                if time.monotonic() >= until:
+                    raise StorageUnavailableError from None
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 – spreads load
+                pause = min(pause * 2, 1)
+            else:
+                time_of_commit: Timestamp = self._session.operation_time
+                return time_of_commit
+
+    async def _write(self, place: Place, command: Document) -> Document:
+        with translated():
+            reply: Document = await self._client[place.database].command(
+                command, session=self._session
+            )
+        errors = reply.get("writeErrors")
+        if errors:
+            first = errors[0]
+            raise WriteRefusedError(
+                place, first["index"], is_conflict=first["code"] == DUPLICATE_KEY
+            )
+        return reply
+
+
+class Driver:
+    """MongoDB through PyMongo's asyncio API; belongs to the event loop that it is made in."""
+
+    is_transactional: ClassVar[bool] = True
+    has_change_streams: ClassVar[bool] = True
+
+    def __init__(self, uri: str, **options: Any) -> None:
+        """Prepare to talk to the MongoDB at *uri*; nothing is sent yet."""
+        named = uri.lower()
+        tuned = {name: value for name, value in TUNABLE.items() if name.lower() + "=" not in named}
+        self._client: Any = self._new_client(uri, {**tuned, **options, **DURABLE})
+
+    def _new_client(self, uri: str, options: Mapping[str, Any]) -> Any:
+        return AsyncMongoClient(uri, **options)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        closing = self._client.close()
+        if isawaitable(closing):
+            await closing
+
+    def prepare(self, document: Document) -> tuple[object, int]:
+        """Return *document* in the form that `Transaction` takes, and its size in bytes.
+
+        Encoding it before it is queued tells the size, and blames a document that can't
+        be encoded on the change it belongs to.
+
+        Raises:
+            NotStorableError: BSON can't hold it.
+        """
+        try:
+            encoded = bson.encode(document, codec_options=_CODEC)
+        except (bson.errors.BSONError, OverflowError):
+            raise NotStorableError("a document holds what BSON can't") from None
+        return RawBSONDocument(encoded), len(encoded)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Start a transaction that is aborted unless it is committed inside the block."""
+        async with await self._session(causal_consistency=False) as session:
+            starting = session.start_transaction(
+                read_concern=ReadConcern("snapshot"),
+                write_concern=WriteConcern("majority", j=True),
+                read_preference=ReadPreference.PRIMARY,
+                max_commit_time_ms=MAX_COMMIT_MS,
+            )
+            if isawaitable(starting):
+                await starting
+            try:
+                yield Transaction(self._client, session)
+            finally:
+                if session.in_transaction:
+                    with translated():
+                        await session.abort_transaction()
+
+    async def find(
+        self,
+        place: Place,
+        filter: Document,
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+        since: Timestamp | None = None,
+    ) -> list[Document]:
+        """Return the majority-committed documents that match, at least as fresh as *since*."""
+        collection = self._client[place.database][place.collection]
+        asked: dict[str, Any] = {"limit": limit}
+        if sort:
+            asked["sort"] = list(sort)
+        documents: list[Document]
+        with translated():
+            if since is None:
+                documents = await collection.find(filter, **asked).to_list(None)
+            else:
+                async with await self._session(causal_consistency=True) as session:
+                    session.advance_operation_time(since)
+                    found = collection.find(filter, session=session, **asked)
+                    documents = await found.to_list(None)
+        return documents
+
+    async def versions(self, place: Place, ids: Sequence[str]) -> dict[str, int | None]:
+        """Return the version of each document that exists; None where it has none."""
+        collection = self._client[place.database][place.collection]
+        with translated():
+            found = await collection.find({"_id": {"$in": ids}}, ["version"]).to_list(None)
+        return {document["_id"]: document.get("version") for document in found}
+
+    async def find_timed(self, place: Place, filter: Document) -> tuple[list[Document], Timestamp]:
+        """Return the documents that match, and a time from which they are seen by every read."""
+        with translated():
+            async with await self._session(causal_consistency=True) as session:
+                found = self._client[place.database][place.collection].find(filter, session=session)
+                documents: list[Document] = await found.to_list(None)
+                return documents, session.operation_time
+
+    async def find_linearizable(self, place: Place, id: str, *, seconds: float) -> Document | None:
+        """Return the document *id* as of now, confirmed by a majority."""
+        collection = self._client[place.database].get_collection(
+            place.collection, read_concern=ReadConcern("linearizable")
+        )
+        with translated():
+            document: Document | None = await collection.find_one(
+                {"_id": id}, max_time_ms=int(seconds * 1000)
+            )
+        return document
+
+    async def count(self, place: Place, filter: Document) -> int:
+        """Return how many documents match."""
+        with translated():
+            number: int = await self._client[place.database][place.collection].count_documents(
+                filter
+            )
+        return number
+
+    async def command(self, database: str, command: Document) -> Document:
+        """Run a command that schema and leases need.
+
+        Raises:
+            DatabaseRefusedError: with the number of the error.
+        """
+        with translated():
+            reply: Document = await self._client[database].command(command)
+        return reply
+
+    @asynccontextmanager
+    async def watch(
+        self, database: str, collections: Sequence[str]
+    ) -> AsyncIterator[AsyncIterator[str]]:
+        """Yield the names of *collections* as they are written to, from now on."""
+        pipeline = [
+            {"$match": {"ns.coll": {"$in": list(collections)}}},
+            {"$project": {"ns.coll": 1}},
+        ]
+        with translated():
+            opening = self._client[database].watch(pipeline)
+            stream = await opening if isawaitable(opening) else opening
+            async with stream:
+                # The first attempt opens the stream: what is written from here on is seen.
+                first = await stream.try_next()
+                yield _names(first, stream)
+
+    async def _session(self, *, causal_consistency: bool) -> Any:
+        with translated():
+            starting = self._client.start_session(causal_consistency=causal_consistency)
+            return await starting if isawaitable(starting) else starting
+
+
+async def _names(first: Document | None, stream: Any) -> AsyncIterator[str]:
+    if first is not None:
+        yield first["ns"]["coll"]
+    async for event in stream:
+        yield event["ns"]["coll"]
+
+
+class MotorDriver(Driver):
+    """MongoDB through Motor, whose calls that PyMongo awaits are plain, and the other way round."""
+
+    def _new_client(self, uri: str, options: Mapping[str, Any]) -> Any:
+        from motor.motor_asyncio import AsyncIOMotorClient  # noqa: PLC0415 – an extra
+
+        return AsyncIOMotorClient(uri, **options)

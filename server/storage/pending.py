@@ -1,0 +1,147 @@
+"""A change on its way: compiled into what the database is sent, and the promise of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from server.domain.change import Change, Delete, Insert, Kind, Purge, Replace, Table
+from server.storage.declarations import DECLARATIONS
+from server.storage.documents import to_document, to_value
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from server.domain.change import Once, Write
+    from server.storage.collections import Layout
+    from server.storage.driver import Driver
+    from server.storage.memory import MemoryDriver
+    from server.storage.place import Document, Place
+
+LEDGER = Table(Kind.LEDGER)
+
+
+class Target(NamedTuple):
+    """One document that at most one change under way may touch."""
+
+    place: Place
+    id: str
+
+
+class Receipt(NamedTuple):
+    """What a durable change answers with: stored outcome, token, and whether it was a repeat.
+
+    `outcome` is None where the change's own holds; otherwise what the first call stored.
+    """
+
+    token: str
+    stored: Document | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """A change that waits for its commit.
+
+    Shapes:
+        expected: document → the version it must have; 0 where it must not exist yet.
+        size: bytes of what is sent, roughly.
+        rivals: changes that touch one of the same documents and so wait for this one.
+    """
+
+    once: Once | None
+    inserts: list[tuple[Place, object]] = field(default_factory=list)
+    replaces: list[tuple[Place, Document, object]] = field(default_factory=list)
+    deletes: list[tuple[Place, Document]] = field(default_factory=list)
+    purges: list[tuple[Place, Document]] = field(default_factory=list)
+    expected: dict[Target, int] = field(default_factory=dict)
+    size: int = 0
+    rivals: list[Pending] = field(default_factory=list)
+    answer: asyncio.Future[Receipt] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def succeed(self, receipt: Receipt) -> None:
+        """Answer the caller, if it still waits."""
+        if not self.answer.done():
+            self.answer.set_result(receipt)
+
+    def fail(self, error: Exception) -> None:
+        """Refuse the caller, if it still waits."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    @property
+    def places(self) -> set[Place]:
+        """Where the change writes."""
+        written = {place for place, _ in self.inserts}
+        written.update(place for place, _, _ in self.replaces)
+        written.update(place for place, _ in self.deletes)
+        written.update(place for place, _ in self.purges)
+        return written
+
+
+class Compiler:
+    """Turns changes into what the database is sent."""
+
+    def __init__(self, driver: Driver | MemoryDriver, layout: Layout) -> None:
+        """Compile for *driver* and the collections of *layout*."""
+        self._prepare = driver.prepare
+        self._places = dict(layout.places())
+        self._idempotency = layout.idempotency
+
+    def compile(self, change: Change, expire_time: datetime) -> Pending:
+        """Return *change*, whose idempotency record may be forgotten at *expire_time*.
+
+        Raises:
+            NotStorableError: a document can't be made of one of its entities.
+        """
+        pending = Pending(change.once)
+        for write in change.writes:
+            self._add(pending, write)
+        ledger = self._places[LEDGER]
+        for entry in change.entries:
+            self._insert(pending, ledger, to_document(entry))
+        if change.once is not None:
+            record = {
+                "_id": change.once.key,
+                "fingerprint": change.once.fingerprint,
+                "outcome": to_value(change.once.outcome),
+                "expire_time": expire_time,
+            }
+            self._insert(pending, self._idempotency, record)
+            pending.expected[Target(self._idempotency, change.once.key)] = 0
+        return pending
+
+    def _insert(self, pending: Pending, place: Place, document: Document) -> None:
+        prepared, size = self._prepare(document)
+        pending.size += size
+        pending.inserts.append((place, prepared))
+
+    def _add(self, pending: Pending, write: Write) -> None:
+        place = self._places[write.table]
+        if isinstance(write, Purge):
+            filter: Document = {
+                "tenant": write.tenant,
+                "subject": write.subject,
+                "generation": {"$lte": write.generation},
+            }
+            pending.purges.append((place, filter))
+            return
+        document = to_document(write.entity)
+        target = Target(place, document["_id"])
+        if isinstance(write, Insert):
+            self._insert(pending, place, document)
+            pending.expected[target] = 0
+            return
+        before = write.entity.version - 1 if isinstance(write, Replace) else write.entity.version
+        filter = {"_id": document["_id"], "version": before}
+        for name in DECLARATIONS[write.table.kind].shard_key:
+            filter[name] = document[name]
+        pending.expected[target] = before
+        if isinstance(write, Delete):
+            pending.deletes.append((place, filter))
+            return
+        prepared, size = self._prepare(document)
+        pending.size += size
+        pending.replaces.append((place, filter, prepared))

@@ -1,0 +1,240 @@
+"""Reads what a majority has; the reads of concurrent callers go out together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from server.domain.change import Committed
+from server.domain.errors import ConsistencyTokenInvalidError, RequestIdReusedError
+from server.domain.ports import DEFAULT_FRESHNESS
+from server.storage import token
+from server.storage.documents import from_value, is_left_out, to_entity
+from server.storage.failures import DatabaseRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from server.domain.change import Table
+    from server.domain.ports import Freshness, Query
+    from server.storage.collections import Layout
+    from server.storage.driver import Driver
+    from server.storage.memory import MemoryDriver
+    from server.storage.place import Document, Place
+    from server.storage.waking import Waking
+
+E = TypeVar("E")
+
+POINT_READS_IN_FLIGHT = 2
+"""Finds that are under way for one collection; what arrives meanwhile waits and goes together."""
+
+_INVALID_OPTIONS = 72
+"""What MongoDB answers to a time that it hasn't reached."""
+
+
+class PointReads:
+    """Joins the point reads of concurrent callers on one collection into few finds.
+
+    A read is only ever joined to a find that hasn't been sent, so that it sees all that
+    was committed before it was asked for.
+    """
+
+    def __init__(self, driver: Driver | MemoryDriver, place: Place) -> None:
+        """Read from *place*."""
+        self._driver = driver
+        self._place = place
+        self._waiting: dict[str, list[asyncio.Future[Document | None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+
+    async def get(self, id: str) -> Document | None:
+        """Return the document *id*, or None."""
+        future: asyncio.Future[Document | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(id, []).append(future)
+        if self._in_flight < POINT_READS_IN_FLIGHT:
+            self._in_flight += 1
+            task = asyncio.create_task(self._drain())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await future
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                asked, self._waiting = self._waiting, {}
+                await self._ask(asked)
+        finally:
+            self._in_flight -= 1
+
+    async def _ask(self, asked: dict[str, list[asyncio.Future[Document | None]]]) -> None:
+        futures = [(id, future) for id, waiting in asked.items() for future in waiting]
+        try:
+            found = await self._driver.find(self._place, {"_id": {"$in": list(asked)}})
+        except Exception as error:  # noqa: BLE001 – whatever it is belongs to those who asked
+            for _, future in futures:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        documents = {document["_id"]: document for document in found}
+        for id, future in futures:
+            if not future.done():
+                future.set_result(documents.get(id))
+
+
+class MongoReader:
+    """The `Reader` port over MongoDB."""
+
+    def __init__(
+        self,
+        driver: Driver | MemoryDriver,
+        layout: Layout,
+        waking: Waking,
+        *,
+        linearizable_seconds: float = 5,
+    ) -> None:
+        """Read the collections of *layout*."""
+        self._driver = driver
+        self._layout = layout
+        self._waking = waking
+        self._linearizable_seconds = linearizable_seconds
+        self._points: dict[Place, PointReads] = {}
+
+    async def get(
+        self,
+        table: Table,
+        tenant: str,
+        id: str,
+        type: type[E],
+        *,
+        freshness: Freshness = DEFAULT_FRESHNESS,
+    ) -> E | None:
+        """Return the document *id* of *tenant*, or None – for another tenant's document as well.
+
+        Raises:
+            ConsistencyTokenInvalidError: the token is of another database, or of the future.
+            StorageUnavailableError: the database can't answer.
+        """
+        if tenant and id != tenant and not id.startswith(f"{tenant}/"):
+            return None
+        place = self._layout.place(table)
+        document = await self._document(place, id, freshness)
+        if document is None or document["tenant"] != tenant:
+            return None
+        return to_entity(document, type)
+
+    async def _document(self, place: Place, id: str, freshness: Freshness) -> Document | None:
+        if freshness.linearizable:
+            if freshness.token:
+                token.decode(freshness.token)
+            return await self._driver.find_linearizable(
+                place, id, seconds=self._linearizable_seconds
+            )
+        if freshness.token:
+            since = token.decode(freshness.token)
+            try:
+                found = await self._driver.find(place, {"_id": id}, since=since)
+            except DatabaseRefusedError as error:
+                if error.number == _INVALID_OPTIONS:
+                    raise ConsistencyTokenInvalidError from None
+                raise
+            return found[0] if found else None
+        points = self._points.get(place)
+        if points is None:
+            points = self._points[place] = PointReads(self._driver, place)
+        return await points.get(id)
+
+    async def find(self, query: Query, type: type[E]) -> Sequence[E]:
+        """Return one page of what *query* asks for, in its order.
+
+        A field that is empty matches no `at_most`, and is sorted before every value.
+        """
+        return [to_entity(document, type) for document in await self._page(query, query.after)]
+
+    async def scan(self, query: Query, type: type[E]) -> AsyncIterator[E]:
+        """Yield everything that *query* asks for, page by page.
+
+        What is inserted meanwhile may or may not be seen; nothing is seen twice or missed.
+        """
+        field, _ = _order(query)
+        after = query.after
+        while True:
+            page = await self._page(query, after)
+            for document in page:
+                yield to_entity(document, type)
+            if len(page) < query.limit:
+                return
+            after = (_value(page[-1], field), page[-1]["_id"])
+
+    async def count(self, query: Query) -> int:
+        """Return how many documents *query* asks for, whatever its limit and page."""
+        return await self._driver.count(self._layout.place(query.table), _filter(query))
+
+    async def outcome(self, key: str, fingerprint: bytes, type: type[E]) -> Committed[E] | None:
+        """Return what the first call under *key* answered, or None if there was none.
+
+        Raises:
+            RequestIdReusedError: that call had another content.
+        """
+        found, time = await self._driver.find_timed(self._layout.idempotency, {"_id": key})
+        if not found:
+            return None
+        if found[0]["fingerprint"] != fingerprint:
+            raise RequestIdReusedError
+        return Committed(from_value(found[0]["outcome"], type), token.encode(time), repeated=True)
+
+    async def wait_for_change(self, table: Table, *, at_most_seconds: float) -> None:
+        """Return soon after something was written to *table*, or when the time is over."""
+        await self._waking.wait(self._layout.place(table), at_most_seconds=at_most_seconds)
+
+    async def _page(self, query: Query, after: tuple[object, str] | None) -> list[Document]:
+        field, direction = _order(query)
+        filter = _filter(query)
+        if after is not None:
+            filter = {"$and": [filter, _beyond(field, direction, after)]}
+        sort = [(field, direction)] if field == "_id" else [(field, direction), ("_id", 1)]
+        return await self._driver.find(
+            self._layout.place(query.table), filter, sort=sort, limit=query.limit
+        )
+
+
+def _filter(query: Query) -> Document:
+    filter: Document = {} if query.tenant is None else {"tenant": query.tenant}
+    for name, wanted in query.equals.items():
+        values = wanted if isinstance(wanted, tuple) else (wanted,)
+        if any(is_left_out(value) for value in values):
+            values = (*values, None)
+        filter[_stored(name)] = {"$in": list(values)} if len(values) != 1 else values[0]
+    for name, most in query.at_most.items():
+        filter.setdefault("$and", []).append({_stored(name): {"$lte": most}})
+    return filter
+
+
+def _order(query: Query) -> tuple[str, int]:
+    return _stored(query.order.removeprefix("-")), -1 if query.order.startswith("-") else 1
+
+
+def _stored(name: str) -> str:
+    return "_id" if name == "id" else name
+
+
+def _value(document: Document, field: str) -> Any:
+    value: Any = document
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _beyond(field: str, direction: int, after: tuple[object, str]) -> Document:
+    """Return the filter for what comes after the last document of a page.
+
+    Comparisons in MongoDB reach only values of the same type, whereas its order puts
+    what is absent first.
+    """
+    value, id = after
+    if field == "_id":
+        return {"_id": {"$gt" if direction > 0 else "$lt": id}}
+    is_empty = is_left_out(value)
+    tie = {field: {"$in": [value, None]} if is_empty else value, "_id": {"$gt": id}}
+    if direction > 0:
+        return {"$or": [{field: {"$nin": [value, None]} if is_empty else {"$gt": value}}, tie]}
+    return tie if is_empty else {"$or": [{field: {"$lt": value}}, {field: None}, tie]}
