@@ -1,0 +1,1 @@
+"""What must hold, each promise in a test of its own."""

@@ -1,0 +1,1 @@
+"""The domain decides what the law and the policy demand."""
