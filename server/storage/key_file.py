@@ -24,7 +24,7 @@ from server.storage.signatures import thumbprint
 KEY_ID_BYTES = 8
 
 _FORBIDDEN_MODE = stat.S_IRWXG | stat.S_IRWXO
-_log = structlog.get_logger(__name__)
+_log = structlog.get_logger("server.storage")
 
 
 class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,9 +102,8 @@ def create_key_file(path: Path) -> None:
     finally:
         draft.unlink(missing_ok=True)
     _sync_folder(path)
-    _log.warning(
-        "made new keys: keep a copy of this file, without it nothing opens", path=str(path)
-    )
+    # Settings tell which file; a path can hold a person's name, and isn't logged.
+    _log.warning("made the key file - keep a copy - nothing opens without it")
 
 
 def _new_keys() -> KeyFile:

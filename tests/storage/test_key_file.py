@@ -49,12 +49,14 @@ def content_of(path: Path) -> dict[str, Any]:
 
 
 def test_first_start_makes_the_keys(path: Path) -> None:
-    """The first start makes a file for its user only, and says so in one line that names it."""
+    """The first start makes a file for its user only, and says so in one line."""
     with structlog.testing.capture_logs() as lines:
         made = open_key_file(path)
 
     assert 0o600 == path.stat().st_mode & 0o777
-    assert [str(path)] == [line["path"] for line in lines]
+    assert ["made the key file - keep a copy - nothing opens without it"] == [
+        line["event"] for line in lines
+    ]
     assert [path] == list(path.parent.iterdir())
     assert made == open_key_file(path)
 
