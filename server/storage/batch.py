@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from server.domain.errors import ConflictError, RequestIdReusedError
 from server.storage import token
+from server.storage.collections import Layout
+from server.storage.driver import Driver
 from server.storage.failures import NotStorableError, WriteRefusedError
 from server.storage.pending import Pending, Receipt
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from server.storage.collections import Layout
-    from server.storage.driver import Driver, Transaction
-    from server.storage.memory import MemoryDriver, MemoryTransaction
-    from server.storage.place import Document, Place
-
+from server.storage.place import Document, Place
+from server.storage.transaction import Transaction
 
 _ABSENT = 0
 """The version that a document is expected to have before it is inserted."""
@@ -26,9 +21,7 @@ _ABSENT = 0
 class Batch:
     """Runs changes in one transaction: one command for each collection and kind of write."""
 
-    def __init__(
-        self, driver: Driver | MemoryDriver, layout: Layout, changes: Sequence[Pending]
-    ) -> None:
+    def __init__(self, driver: Driver, layout: Layout, changes: Sequence[Pending]) -> None:
         """Run *changes*, no two of which touch the same document."""
         self._driver = driver
         self._idempotency = layout.idempotency
@@ -62,9 +55,7 @@ class Batch:
         answers.update({change: Receipt(time, stored) for change, stored in repeats})
         return answers
 
-    async def _first_calls(
-        self, transaction: Transaction | MemoryTransaction
-    ) -> dict[str, Document]:
+    async def _first_calls(self, transaction: Transaction) -> dict[str, Document]:
         keys = [change.once.key for change in self._changes if change.once is not None]
         if not keys:
             return {}
@@ -87,7 +78,7 @@ class Batch:
         }
 
 
-async def _write(transaction: Transaction | MemoryTransaction, changes: Sequence[Pending]) -> None:
+async def _write(transaction: Transaction, changes: Sequence[Pending]) -> None:
     deletes: dict[Place, list[Document]] = defaultdict(list)
     replaces: dict[Place, list[tuple[Document, object]]] = defaultdict(list)
     inserts: dict[Place, list[object]] = defaultdict(list)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from server.domain.change import PLATFORM_KINDS, Kind, Table
 from server.domain.values import Role
 from server.storage.place import Document, Place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 IN_KEYS = frozenset({Kind.SUBJECTS, Kind.TENANTS})
 """Kinds that hold wrapped keys: in a database of their own, which can be backed up apart."""

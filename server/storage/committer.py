@@ -6,26 +6,21 @@ import asyncio
 import random
 import time
 from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from server.domain.change import Committed
+from server.domain.change import Change, Committed
 from server.domain.errors import StorageUnavailableError
+from server.domain.ports import Clock
 from server.storage.batch import Batch, verdict
+from server.storage.collections import Layout
 from server.storage.documents import from_value
+from server.storage.driver import Driver
 from server.storage.failures import TransactionAbortedError, WriteRefusedError
 from server.storage.pending import Compiler, Pending, Receipt, Target
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from server.domain.change import Change
-    from server.domain.ports import Clock
-    from server.storage.collections import Layout
-    from server.storage.driver import Driver
-    from server.storage.memory import MemoryDriver
-    from server.storage.place import Place
+from server.storage.place import Place
 
 E = TypeVar("E")
 
@@ -59,7 +54,7 @@ class MongoCommitter:
 
     def __init__(
         self,
-        driver: Driver | MemoryDriver,
+        driver: Driver,
         layout: Layout,
         clock: Clock,
         *,

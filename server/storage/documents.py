@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import MISSING, Field, dataclass, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from server.storage.failures import NotStorableError
-
-if TYPE_CHECKING:
-    from server.storage.place import Document
+from server.storage.place import Document
 
 E = TypeVar("E")
 

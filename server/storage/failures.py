@@ -12,18 +12,14 @@ dropped here, together with the exception that held it; what stays is a number.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import structlog
 from pymongo.errors import OperationFailure, PyMongoError
 
 from server.domain.errors import StorageUnavailableError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from server.storage.place import Place
+from server.storage.place import Place
 
 DUPLICATE_KEY = 11000
 TRANSIENT = "TransientTransactionError"
@@ -77,7 +73,7 @@ def _translation(error: PyMongoError) -> Exception:
     if error.has_error_label(TRANSIENT):
         return TransactionAbortedError()
     if number is not None:
-        _log.warning("database refused", number=number)
+        _log.warning("database refused", reason=f"MongoDB error {number}")
         return DatabaseRefusedError(number)
-    _log.warning("database unavailable", error=type(error).__name__)
+    _log.warning("database unavailable", reason=type(error).__name__)
     return StorageUnavailableError()

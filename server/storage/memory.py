@@ -7,27 +7,26 @@ Everything happens between two awaits of the event loop, so that nobody sees hal
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bson.timestamp import Timestamp
 from mongomock_motor import AsyncMongoMockClient
 from pymongo.errors import DuplicateKeyError
 
 from server.domain.errors import ConsistencyTokenInvalidError
+from server.storage.driver import Driver
 from server.storage.failures import WriteRefusedError
+from server.storage.place import Document, Place
+from server.storage.transaction import Transaction
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-
-    from server.storage.place import Document, Place
-
-    Undo = Callable[[], Coroutine[Any, Any, object]]
+Undo = Callable[[], Coroutine[Any, Any, object]]
 
 
-class MemoryTransaction:
+class MemoryTransaction(Transaction):
     """Writes that are taken back, last first, unless they are committed."""
 
     def __init__(self, driver: MemoryDriver) -> None:
@@ -86,7 +85,7 @@ class MemoryTransaction:
             await self._undo.pop()()
 
 
-class MemoryDriver:
+class MemoryDriver(Driver):
     """The same as `Driver`, over mongomock."""
 
     is_transactional = False
@@ -140,11 +139,6 @@ class MemoryDriver:
             found = found.sort(list(sort))
         documents: list[Document] = await found.limit(limit).to_list(None)
         return documents
-
-    async def versions(self, place: Place, ids: Sequence[str]) -> dict[str, int | None]:
-        """Return the version of each document that exists; None where it has none."""
-        found = await self.find(place, {"_id": {"$in": list(ids)}})
-        return {document["_id"]: document.get("version") for document in found}
 
     async def find_timed(self, place: Place, filter: Document) -> tuple[list[Document], Timestamp]:
         """Return the documents that match, and the time."""

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
-from server.domain.change import Change, Delete, Insert, Kind, Purge, Replace, Table
+from server.domain.change import Change, Delete, Insert, Kind, Once, Purge, Replace, Table, Write
+from server.storage.collections import Layout
 from server.storage.declarations import DECLARATIONS
 from server.storage.documents import to_document, to_value
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from server.domain.change import Once, Write
-    from server.storage.collections import Layout
-    from server.storage.driver import Driver
-    from server.storage.memory import MemoryDriver
-    from server.storage.place import Document, Place
+from server.storage.driver import Driver
+from server.storage.place import Document, Place
 
 LEDGER = Table(Kind.LEDGER)
 
@@ -84,7 +79,7 @@ class Pending:
 class Compiler:
     """Turns changes into what the database is sent."""
 
-    def __init__(self, driver: Driver | MemoryDriver, layout: Layout) -> None:
+    def __init__(self, driver: Driver, layout: Layout) -> None:
         """Compile for *driver* and the collections of *layout*."""
         self._prepare = driver.prepare
         self._places = dict(layout.places())

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeVar
 
-from server.domain.change import Committed
+from server.domain.change import Committed, Table
 from server.domain.errors import ConsistencyTokenInvalidError, RequestIdReusedError
-from server.domain.ports import DEFAULT_FRESHNESS
+from server.domain.ports import DEFAULT_FRESHNESS, Freshness, Query
 from server.storage import token
+from server.storage.collections import Layout
 from server.storage.documents import from_value, is_left_out, to_entity
+from server.storage.driver import Driver
 from server.storage.failures import DatabaseRefusedError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
-
-    from server.domain.change import Table
-    from server.domain.ports import Freshness, Query
-    from server.storage.collections import Layout
-    from server.storage.driver import Driver
-    from server.storage.memory import MemoryDriver
-    from server.storage.place import Document, Place
-    from server.storage.waking import Waking
+from server.storage.place import Document, Place
+from server.storage.waking import Waking
 
 E = TypeVar("E")
 
@@ -39,7 +33,7 @@ class PointReads:
     was committed before it was asked for.
     """
 
-    def __init__(self, driver: Driver | MemoryDriver, place: Place) -> None:
+    def __init__(self, driver: Driver, place: Place) -> None:
         """Read from *place*."""
         self._driver = driver
         self._place = place
@@ -86,7 +80,7 @@ class MongoReader:
 
     def __init__(
         self,
-        driver: Driver | MemoryDriver,
+        driver: Driver,
         layout: Layout,
         waking: Waking,
         *,

@@ -8,19 +8,14 @@ burst. It is a hint: what it misses is found by the next read.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import structlog
 
 from server.domain.errors import StorageUnavailableError
+from server.storage.driver import Driver
 from server.storage.failures import TransactionAbortedError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from server.storage.driver import Driver
-    from server.storage.memory import MemoryDriver
-    from server.storage.place import Place
+from server.storage.place import Place
 
 POLL_SECONDS = 0.5
 """How long a wait lasts at most while no change stream is open."""
@@ -36,7 +31,7 @@ class Waking:
 
     def __init__(
         self,
-        driver: Driver | MemoryDriver,
+        driver: Driver,
         *,
         poll_seconds: float = POLL_SECONDS,
         pause_seconds: float = PAUSE_SECONDS,
@@ -94,7 +89,7 @@ class Waking:
         """Watch what is waited for in *database*, until nobody waits."""
         while wanted := self._wanted(database):
             try:
-                async with self._driver.watch(database, sorted(wanted)) as names:  # type: ignore[union-attr]
+                async with self._driver.watch(database, sorted(wanted)) as names:
                     self._watched[database] = wanted
                     # What was written before the stream was open would be missed.
                     self.wake(place for place in self._waiting if place.database == database)
@@ -102,7 +97,7 @@ class Waking:
                         self.wake([place for place in self._waiting if place == (database, name)])
                         break
             except (StorageUnavailableError, TransactionAbortedError):
-                _log.warning("change stream lost", database=database)
+                _log.warning("change stream lost")
                 self._watched.pop(database, None)
                 await asyncio.sleep(self._poll_seconds)
             finally:
