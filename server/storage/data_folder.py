@@ -10,11 +10,16 @@ import signal
 import socket
 import stat
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from server.startup import StartupError
 
+REPLICA_SET = "embedded"
+
+_REPLICA_SET_ARGUMENT = f"\0--replSet\0{REPLICA_SET}\0".encode()
 _OTHER_FOLDER = "set PRIVACYRIGHTS_DATA_DIR to a folder that this user can write to"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # A socket's address holds 107 bytes (unix(7)), and the name `/mongod.sock` takes 12.
@@ -86,15 +91,10 @@ class DataFolder:
         try:
             self._lock = self._locked()
             self.private = _socket_folder(self.path)
+            await self._end_orphans()
         except OSError as error:
             self.release()
-            if error.errno in _FULL:
-                raise DiskFullError(self.path) from error
-            raise DataFolderUnwritableError(
-                self.path, error.strerror or type(error).__name__
-            ) from error
-        try:
-            await self._end_orphan()
+            raise self._failure(error) from error
         except BaseException:
             self.release()
             raise
@@ -105,10 +105,24 @@ class DataFolder:
             os.close(self._lock)
             self._lock = None
 
-    def keep_one_old_log(self) -> None:
-        """Set the last run's log aside, in place of the one before it."""
-        with suppress(FileNotFoundError):
-            self.log.replace(self.log.with_suffix(".log.1"))
+    def fresh_log(self) -> BinaryIO:
+        """Keep the last run's log in place of the one before it, and open the errors' file.
+
+        Raises:
+            DataFolderUnwritableError: as `claim`.
+            DiskFullError: as `claim`.
+        """
+        try:
+            with suppress(FileNotFoundError):
+                self.log.replace(self.log.with_suffix(".log.1"))
+            return self.errors.open("wb")
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> StartupError:
+        if error.errno in _FULL:
+            return DiskFullError(self.path)
+        return DataFolderUnwritableError(self.path, error.strerror or type(error).__name__)
 
     def _locked(self) -> int:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,31 +143,34 @@ class DataFolder:
             raise
         return lock
 
-    async def _end_orphan(self) -> None:
+    async def _end_orphans(self) -> None:
         # We hold the server's lock, so a database at work here has lost its server, and is
-        # already told to stop by its tether. It is waited for, and reminded.
-        if (pid := self._database_pid()) is None:
-            return
-        for sign, seconds in (
-            (signal.SIGTERM, _CLEAN_EXIT_SECONDS),
-            (signal.SIGKILL, _KILL_SECONDS),
-        ):
-            # A killed database loses nothing: what was acknowledged is in its journal.
-            if await _ended(pid, sign, seconds):
-                return
-        raise DataFolderInUseError(self.path, f"a database that can't be ended (process {pid})")
-
-    def _database_pid(self) -> int | None:
-        try:
-            pid = int((self.path / "mongod.lock").read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        # The number may have passed to another program since.
-        return pid if os.fsencode(self.path) in command else None
+        # already told to stop by its tether. It is reminded, and waited for.
+        for pid in _databases_of(self.path):
+            if not await _ended(pid):
+                raise DataFolderInUseError(self.path, f"a process that can't be ended ({pid})")
 
 
-async def _ended(pid: int, sign: signal.Signals, seconds: float) -> bool:
+def _databases_of(folder: Path) -> Iterator[int]:
+    # Not by the process id in mongod.lock: it is written some time after the start, and the
+    # number may belong to another program by now.
+    named = b"\0--dbpath\0" + os.fsencode(folder) + b"\0"
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (process / "cmdline").read_bytes()
+            if named in command and _REPLICA_SET_ARGUMENT in command:
+                yield int(process.name)
+
+
+async def _ended(pid: int) -> bool:
+    # A killed database loses nothing: what was acknowledged is in its journal.
+    for sign, seconds in ((signal.SIGTERM, _CLEAN_EXIT_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+        if await _ended_by(sign, pid, seconds):
+            return True
+    return False
+
+
+async def _ended_by(sign: signal.Signals, pid: int, seconds: float) -> bool:
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -6,8 +6,8 @@ URI as it is: `directConnection` keeps the driver from looking for other members
 """
 
 import asyncio
-import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,16 +21,16 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from server.startup import StartupError
 from server.storage.data_folder import (
+    REPLICA_SET,
     DataFolder,
     DataFolderInUseError,
     DataFolderUnwritableError,
     DiskFullError,
 )
 from server.storage.mongod_binary import Mongod, find_mongod
+from server.storage.mongod_log import first_trouble
 
 _Client: TypeAlias = AsyncMongoClient[dict[str, Any]]
-
-REPLICA_SET = "embedded"
 
 _TETHER = Path(__file__).with_name("tether.py")
 # Recovery after a crash replays the journal, and may be long on a large folder.
@@ -40,22 +40,16 @@ _EXIT_SECONDS = 2.0
 _NOT_YET_INITIALIZED = 94
 _BEING_INITIALIZED = {23, _NOT_YET_INITIALIZED}
 _EXIT_WRONG_RELEASE = 62
-_QUOTED_CHARACTERS = 300
+_LEAST_FREE_BYTES = 64 * 1024
 
 
 class MongodExitedError(StartupError):
     """The embedded database ended by itself while it was starting."""
 
-    def __init__(self, code: int | None, log: Path, last: str) -> None:
-        """Quote the *last* line of *log* that tells of trouble."""
-        ended = (
-            f"was ended by signal {-code}"
-            if code is not None and code < 0
-            else f"ended with code {code}"
-        )
-        super().__init__(
-            f"the embedded MongoDB {ended} at start: {last or 'it logged nothing'}", f"see {log}"
-        )
+    def __init__(self, code: int, log: Path, words: str) -> None:
+        """Quote the *words* with which it told of its trouble, and point to its *log*."""
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        super().__init__(f"the embedded MongoDB {how} at start: {words}", f"see {log}")
         self.code = code
 
 
@@ -202,8 +196,7 @@ class EmbeddedMongo:
         return await self._process.wait()
 
     async def _launch(self, mongod: Mongod) -> asyncio.subprocess.Process:
-        self._folder.keep_one_old_log()
-        with self._folder.errors.open("wb") as errors:
+        with self._folder.fresh_log() as errors:
             return await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())),
                 *(str(mongod.path), *self._arguments()),
@@ -272,14 +265,15 @@ class EmbeddedMongo:
         path = self._folder.path
         if code == _EXIT_WRONG_RELEASE:
             return DataFolderReleaseError(path, mongod)
-        told = _last_trouble(self.log) or _last_line(self._folder.errors)
-        if "No space left on device" in told:
+        trouble = first_trouble(self.log, self._folder.errors)
+        # A disk can be too full for the log to say so.
+        if trouble.is_full_disk or shutil.disk_usage(path).free < _LEAST_FREE_BYTES:
             return DiskFullError(path)
-        if "DBPathInUse" in told:
+        if "DBPathInUse" in trouble.words:
             return DataFolderInUseError(path, "another MongoDB")
-        if "Permission denied" in told:
+        if "Permission denied" in trouble.words:
             return DataFolderUnwritableError(path, "Permission denied")
-        return MongodExitedError(code, self.log, told[:_QUOTED_CHARACTERS])
+        return MongodExitedError(code, self.log, trouble.words)
 
 
 async def _configure(client: _Client, host: str) -> None:
@@ -322,34 +316,3 @@ async def _primary(client: _Client) -> None:
         hello = await client.admin.command(
             "hello", topologyVersion=hello["topologyVersion"], maxAwaitTimeMS=1000
         )
-
-
-def _last_trouble(log: Path) -> str:
-    """Return the last error of a `mongod` log as plain words, or "" if it has none."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError:
-        return ""
-    for line in reversed(lines):
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if entry.get("s") in {"E", "F"} and (told := _words(entry)):
-            return told
-    return ""
-
-
-def _words(entry: dict[str, Any]) -> str:
-    about = entry.get("attr", {})
-    error = about.get("error", "")
-    return (
-        f"{entry.get('msg', '')} {error if isinstance(error, str) else json.dumps(error)}".strip()
-    )
-
-
-def _last_line(file: Path) -> str:
-    with suppress(OSError):
-        if lines := file.read_text(errors="replace").split("\n"):
-            return next((line for line in reversed(lines) if line.strip()), "")
-    return ""
