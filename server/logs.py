@@ -13,7 +13,7 @@ import re
 import sys
 import time
 import traceback
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import (
     Any,
     Final,
@@ -44,7 +44,7 @@ ALLOWED: Final = frozenset(
 
 _ExcInfo: TypeAlias = tuple[object, BaseException | None, object]
 _PHRASE = re.compile(r"[a-z][a-z -]{0,79}")
-_ID = re.compile(r"[A-Za-z0-9._:/=+\[\], -]{0,160}")
+_ID = re.compile(r"[A-Za-z0-9._:/=+\[\]-]{0,160}")
 # These are the server's own words.
 _OURS = frozenset(
     {
@@ -52,6 +52,7 @@ _OURS = frozenset(
         *("exception", "at", "source", "template"),
     }
 )
+_NUMBERS = (int, float, NoneType)
 _ERRORS = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
 _LIBRARIES = ("grpc", "pymongo", "asyncio", "concurrent.futures")
 _FRAMES = 4
@@ -141,7 +142,8 @@ class _Allowed:
             self._refuse(f"event {line['event']!r}")
             line["event"] = "unphrased event"
         for name, value in line.items():
-            if type(value) is str and name not in _OURS and not _ID.fullmatch(value):
+            is_ours = name in _OURS or isinstance(value, _NUMBERS)
+            if not is_ours and not (isinstance(value, str) and _ID.fullmatch(value)):
                 line[name] = "(malformed)"
         return line
 
@@ -221,8 +223,7 @@ def _render_json(_logger: WrappedLogger, _name: str, line: EventDict) -> bytes:
     return _encode(line)
 
 
-# What JSON can't hold is told by its type.
-_encode = msgspec.json.Encoder(enc_hook=lambda value: type(value).__qualname__).encode
+_encode = msgspec.json.Encoder().encode
 
 
 class _Library(logging.Handler):

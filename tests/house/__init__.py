@@ -1,0 +1,1 @@
+"""Settings, logs, documents and layout are what they promise."""
