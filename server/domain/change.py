@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from server.domain.ledger import Entry
     from server.domain.values import Role
 
-O = TypeVar("O")
+OutcomeT = TypeVar("OutcomeT")
 
 
 class Kind(StrEnum):
@@ -173,13 +173,13 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Committed(Generic[O]):
+class Committed(Generic[OutcomeT]):
     """Proof that a change is durable.
 
     `outcome` is the change's own, or that of the first call when this was a repeat.
     `token` is the consistency token: a read that carries it sees the change.
     """
 
-    outcome: O
+    outcome: OutcomeT
     token: str
     repeated: bool = field(default=False)

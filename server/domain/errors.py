@@ -8,6 +8,7 @@
     ├── ALREADY_EXISTS       RequestIdReusedError · ResourceExistsError
     ├── FAILED_PRECONDITION  what the law or the state of things forbids, one subclass per ground
     ├── PERMISSION_DENIED    ProcessingNotAllowedError
+    ├── UNIMPLEMENTED        NotBuiltYetError
     ├── ABORTED              ConcurrentChangeError
     ├── UNAVAILABLE          StorageUnavailableError
     └── DATA_LOSS            SealedContentCorruptError (STORED_DATA_CORRUPT)
@@ -33,6 +34,7 @@ class Code(StrEnum):
     PERMISSION_DENIED = "PERMISSION_DENIED"
     FAILED_PRECONDITION = "FAILED_PRECONDITION"
     ABORTED = "ABORTED"
+    UNIMPLEMENTED = "UNIMPLEMENTED"
     UNAVAILABLE = "UNAVAILABLE"
     DATA_LOSS = "DATA_LOSS"
 
@@ -42,7 +44,7 @@ class ConflictError(Exception):
 
 
 class DomainError(Exception):
-    """A refusal: a code, a reason out of the contract's `ErrorReason`, and metadata for programs."""
+    """A refusal: a code, a reason out of the contract's `ErrorReason`, and metadata."""
 
     code: ClassVar[Code]
     reason: ClassVar[str]
@@ -56,7 +58,7 @@ class DomainError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One field that breaks one rule; `field` is its path in the request, such as `subject.tenant`."""
+    """One field that breaks one rule; `field` is its path, such as `subject.tenant`."""
 
     field: str
     rule: str
@@ -86,7 +88,7 @@ class PageTokenInvalidError(InvalidError):
 
     def __init__(self) -> None:
         """Refuse the field `page_token`."""
-        super().__init__((Violation("page_token", "must be a token that the same list returned"),))
+        super().__init__((Violation("page_token", "must be what the same list returned"),))
 
 
 class ConsistencyTokenInvalidError(InvalidError):
@@ -96,7 +98,9 @@ class ConsistencyTokenInvalidError(InvalidError):
 
     def __init__(self) -> None:
         """Refuse the field `consistency_token`."""
-        super().__init__((Violation("consistency_token", "must be a token that an earlier call returned"),))
+        super().__init__(
+            (Violation("consistency_token", "must be a token that an earlier call returned"),)
+        )
 
 
 class FieldNotInCategoryError(InvalidError):
@@ -180,6 +184,12 @@ class InstructionNotFoundError(NotFoundError):
     """No such instruction of the tenant."""
 
     reason, thing = "INSTRUCTION_NOT_FOUND", "instruction"
+
+
+class ConsentDecisionNotFoundError(NotFoundError):
+    """No such decision of the subject."""
+
+    reason, thing = "CONSENT_DECISION_NOT_FOUND", "consent decision"
 
 
 class SubjectNotFoundError(NotFoundError):
@@ -425,6 +435,16 @@ class ProcessingNotAllowedError(DomainError):
     def __init__(self, *, reasons: str) -> None:
         """Refuse for *reasons*, a comma-separated list of `VerdictReason` names."""
         super().__init__("the processing is not allowed", verdict_reasons=reasons)
+
+
+class NotBuiltYetError(DomainError):
+    """The contract has it, this version of the server doesn't."""
+
+    code, reason = Code.UNIMPLEMENTED, "NOT_BUILT_YET"
+
+    def __init__(self, *, what: str) -> None:
+        """Refuse the method or field *what*."""
+        super().__init__(f"{what} is part of the contract, but not built yet", what=what)
 
 
 class ConcurrentChangeError(DomainError):

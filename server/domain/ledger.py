@@ -5,8 +5,13 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from server.domain.values import Role
+
+if TYPE_CHECKING:
+    from server.domain.call import Call
+    from server.domain.ports import Ids
 
 PARTITIONS = 16
 """Partitions of the ledger; each is sequenced by one worker at a time."""
@@ -39,3 +44,36 @@ class Entry:
     reason: str = ""
     target: str = ""
     commitment: bytes = b""
+
+
+def new_entry(
+    call: Call,
+    ids: Ids,
+    *,
+    tenant: str,
+    type: str,
+    time: datetime,
+    role: Role | None = None,
+    subject: str = "",
+    purpose: str = "",
+    reason: str = "",
+    target: str = "",
+) -> Entry:
+    """Return the entry that says what *call* did.
+
+    *subject* is the reference, *target* a resource name.
+    """
+    return Entry(
+        id=f"{tenant}/{ids.new(role)}",
+        tenant=tenant,
+        type=type,
+        time=time,
+        actor=call.caller,
+        rpc=call.rpc,
+        partition=partition_of(tenant),
+        role=role,
+        subject=subject,
+        purpose=purpose,
+        reason=reason,
+        target=target,
+    )

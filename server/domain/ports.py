@@ -44,7 +44,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How fresh a read must be: default (majority), at least as fresh as a token, or linearizable."""
+    """How fresh a read is: majority by default, as fresh as a token, or linearizable."""
 
     token: str = ""
     linearizable: bool = False
@@ -57,7 +57,13 @@ class Reader(Protocol):
     """Reads what is majority-committed: nothing that was returned is ever rolled back."""
 
     async def get(
-        self, table: Table, tenant: str, id: str, type: type[E], *, freshness: Freshness = DEFAULT_FRESHNESS
+        self,
+        table: Table,
+        tenant: str,
+        id: str,
+        type: type[E],
+        *,
+        freshness: Freshness = DEFAULT_FRESHNESS,
     ) -> E | None:
         """Return the document *id* of *tenant*, or None – for another tenant's document as well."""
         ...
@@ -83,7 +89,7 @@ class Reader(Protocol):
         ...
 
     async def wait_for_change(self, table: Table, *, at_most_seconds: float) -> None:
-        """Return soon after something was written to *table*, or when the time is over.
+        """Return soon after *table* was written to, or when the time is over.
 
         A hint only: it may return early, and what it misses is found by the next read.
         """
@@ -110,7 +116,7 @@ class Committer(Protocol):
 
 
 class Keyring(Protocol):
-    """Subject keys and what they protect. Erasing a key takes effect on the next read, everywhere."""
+    """Subject keys and what they protect; erasing one takes effect on the next read."""
 
     async def reference(self, subject: SubjectId) -> str:
         """Return the keyed pseudonym of *subject* (HMAC under its tenant's key), 22 characters.
@@ -121,7 +127,7 @@ class Keyring(Protocol):
         ...
 
     async def new_key(self, tenant: str, reference: str) -> bytes:
-        """Return a fresh subject key, wrapped under the key of *tenant* and bound to *reference*."""
+        """Return a fresh subject key, wrapped under *tenant*'s and bound to *reference*."""
         ...
 
     async def seal(self, subject: Subject, content: bytes, context: str) -> bytes:
@@ -142,7 +148,7 @@ class Keyring(Protocol):
         ...
 
     async def new_tenant_key(self, tenant: str) -> bytes:
-        """Return a fresh tenant key wrapped by the key service, to be kept in the tenant's document."""
+        """Return a fresh tenant key, wrapped by the key service."""
         ...
 
     async def sign(self, payload: bytes, *, type: str) -> str:
@@ -170,5 +176,16 @@ class Ids(Protocol):
     """Where new ids come from."""
 
     def new(self, role: Role | None = None) -> str:
-        """Return a new id that sorts by time; with *role* it tells its regime by its first letter."""
+        """Return a new id that sorts by time, and whose first letter tells its regime."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that the domain needs from the outside, handed to each of its services."""
+
+    reader: Reader
+    committer: Committer
+    keyring: Keyring
+    clock: Clock
+    ids: Ids

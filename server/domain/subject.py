@@ -24,10 +24,11 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConsentState:
-    """The newest decision on one purpose; the history is in the consents themselves."""
+    """The decision in force on one purpose, and its ledger entry."""
 
     choice: Choice
     decision: str
+    entry: str
     time: datetime
     policy_version: str
     text_digest: str

@@ -70,7 +70,7 @@ def resource_id(text: str) -> str:
 
 
 def subject_value(text: str) -> str:
-    """Return *text* as the tenant's own id of a person: 1–256 bytes of UTF-8, nothing unprintable."""
+    """Return *text* as the tenant's own id of a person: 1–256 bytes, nothing unprintable."""
     if not text:
         raise InvalidValueError("must not be empty")
     if len(text.encode()) > MAX_SUBJECT_ID_BYTES:
@@ -97,10 +97,12 @@ def sentence(text: str, *, most: int = MAX_TEXT_CHARACTERS) -> str:
 
 
 def optional_sentence(text: str, *, most: int = MAX_TEXT_CHARACTERS) -> str:
-    """Return *text* as prose that may be empty: at most *most* characters, no control characters."""
+    """Return *text* as prose that may be empty: at most *most* characters, no control ones."""
     if len(text) > most:
         raise InvalidValueError(f"must not be longer than {most} characters")
-    if any(unicodedata.category(character) == "Cc" and character not in "\n\t" for character in text):
+    if any(
+        unicodedata.category(character) == "Cc" and character not in "\n\t" for character in text
+    ):
         raise InvalidValueError("must not have control characters")
     return text
 
@@ -142,7 +144,9 @@ def sha256_digest(text: str) -> str:
 def past_time(time: datetime, *, now: datetime, skew: timedelta) -> datetime:
     """Return *time* truncated to BSON's milliseconds, if it isn't later than *now* plus *skew*."""
     if time > now + skew:
-        raise InvalidValueError(f"must not be more than {int(skew.total_seconds())} s in the future")
+        raise InvalidValueError(
+            f"must not be more than {int(skew.total_seconds())} s in the future"
+        )
     return milliseconds(time)
 
 

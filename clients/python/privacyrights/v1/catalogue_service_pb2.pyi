@@ -229,7 +229,9 @@ class LocalizedText(_message.Message):
     locale: _builtins.str
     """Required. The language (BCP 47)."""
     text: _builtins.str
-    """Required in a proposal. The text, 1–10,000 characters of plain text or Markdown."""
+    """Required in a proposal. The text, 1–10,000 characters of plain text or Markdown. In answers only
+    `GetText` fills it; the others give the digest.
+    """
     digest: _builtins.str
     """Output only. SHA-256 of the text's UTF-8 bytes, 64 hexadecimal digits."""
     def __init__(

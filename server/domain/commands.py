@@ -1,0 +1,91 @@
+"""How a call that changes something is run: decided, committed once, and repeated without harm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from server.domain.change import Change, Once
+from server.domain.errors import ConcurrentChangeError, ConflictError, DomainError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from server.domain.call import Call
+    from server.domain.change import Committed, Write
+    from server.domain.ledger import Entry
+    from server.domain.ports import Committer, Keyring, Reader
+
+OutcomeT = TypeVar("OutcomeT")
+
+MAX_ATTEMPTS = 8
+"""How often a call decides anew when others changed what it had read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[OutcomeT]):
+    """What a call decided: what to write, what the ledger says, and what the caller is told.
+
+    `outcome` is a dataclass without personal data: it is kept for repeats.
+    """
+
+    writes: Sequence[Write]
+    entries: Sequence[Entry]
+    outcome: OutcomeT
+
+
+class Commands:
+    """Runs decisions against the state that they were made on."""
+
+    def __init__(self, reader: Reader, committer: Committer, keyring: Keyring) -> None:
+        """Commit through *committer* and look for earlier outcomes through *reader*."""
+        self._reader = reader
+        self._committer = committer
+        self._keyring = keyring
+
+    async def run(
+        self,
+        call: Call,
+        tenant: str,
+        outcome: type[OutcomeT],
+        decide: Callable[[], Awaitable[Decision[OutcomeT]]],
+    ) -> Committed[OutcomeT]:
+        """Decide and commit; decide again while others change what was read.
+
+        A repeat of *call* returns the outcome of the first, also when the decision would be
+        refused now – after an erasure, for example. That is looked up only when it matters:
+        the committer notices every other repeat.
+
+        Raises:
+            DomainError: the decision refuses the call.
+            RequestIdReusedError: the request id belongs to a call with another content.
+            ConcurrentChangeError: others changed the same thing again and again.
+        """
+        key = f"{tenant}/{call.caller}/{call.request_id}"
+        fingerprint = self._keyring.fingerprint(call.content)
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                decision = await decide()
+            except DomainError:
+                earlier = await self._reader.outcome(key, fingerprint, outcome)
+                if earlier is None:
+                    raise
+                return earlier
+            change = Change(
+                writes=decision.writes,
+                entries=decision.entries,
+                once=Once(key=key, fingerprint=fingerprint, outcome=decision.outcome),
+            )
+            try:
+                return await self._committer.commit(change, outcome)
+            except ConflictError:
+                continue
+        raise ConcurrentChangeError
+
+    async def note(self, entry: Entry) -> None:
+        """Make a disclosure part of the ledger; what it discloses is to be given out only after.
+
+        Raises:
+            StorageUnavailableError: the entry can't be written.
+        """
+        await self._committer.commit(Change(writes=(), entries=(entry,)), type(None))

@@ -1,0 +1,316 @@
+"""CatalogueService: translates between the contract and the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from google.protobuf.message import Message
+
+from privacyrights.v1 import catalogue_service_pb2 as pb
+from server.domain.call import Call
+from server.domain.catalogues import Catalogues, ChangeState
+from server.domain.instructions import Instruction, Instructions
+from server.domain.ports import Clock
+from server.domain.values import sha256_digest
+from server.handlers import names
+from server.handlers.catalogue_content import (
+    category_message,
+    change_message,
+    policy_version_message,
+    proposal,
+    purpose_message,
+    retention_rule_message,
+    state_number,
+)
+from server.handlers.fields import Fields
+from server.handlers.pages import page
+from server.handlers.times import timestamp
+
+T = TypeVar("T")
+
+MAX_REASON = 2_000
+MAX_NOTE = 10_000
+CURRENT = "policyVersions/current"
+
+_STATES = {state_number(state): state for state in ChangeState}
+_OUTCOMES = {pb.REVIEW_OUTCOME_APPROVED: True, pb.REVIEW_OUTCOME_REJECTED: False}
+
+
+class CatalogueHandler:
+    """Answers the calls of CatalogueService."""
+
+    SERVICE = "privacyrights.v1.CatalogueService"
+
+    def __init__(self, catalogues: Catalogues, instructions: Instructions, clock: Clock) -> None:
+        """Ask *catalogues* and *instructions*."""
+        self._catalogues = catalogues
+        self._instructions = instructions
+        self._clock = clock
+
+    async def ProposeCatalogueChange(
+        self, request: pb.ProposeCatalogueChangeRequest, call: Call
+    ) -> pb.ProposeCatalogueChangeResponse:
+        """Propose a change of the catalogue."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        proposer = fields.name("proposer", request.proposer)
+        reason = fields.text("reason", request.reason, most=MAX_NOTE)
+        proposed = proposal(fields, request.content)
+        fields.done()
+        committed = await self._catalogues.propose(
+            call, proposal=proposed, proposer=proposer, reason=reason
+        )
+        return pb.ProposeCatalogueChangeResponse(
+            change=f"catalogueChanges/{committed.outcome.change}",
+            consistency_token=committed.token,
+        )
+
+    async def ReviewCatalogueChange(
+        self, request: pb.ReviewCatalogueChangeRequest, call: Call
+    ) -> pb.ReviewCatalogueChangeResponse:
+        """Record the legal review of a change."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        change = fields.take("name", names.catalogue_change, request.name)
+        review = request.review
+        reviewer = fields.name("review.reviewer", review.reviewer)
+        approved = fields.choice("review.outcome", _OUTCOMES, review.outcome)
+        note = fields.text("review.note", review.note, most=MAX_NOTE)
+        evidence = fields.optional("review.evidence_digest", sha256_digest, review.evidence_digest)
+        fields.done()
+        committed = await self._catalogues.review(
+            call,
+            change=change,
+            reviewer=reviewer,
+            approved=approved,
+            note=note,
+            evidence_digest=evidence,
+        )
+        return pb.ReviewCatalogueChangeResponse(
+            state=state_number(committed.outcome.state), consistency_token=committed.token
+        )
+
+    async def ApplyCatalogueChange(
+        self, request: pb.ApplyCatalogueChangeRequest, call: Call
+    ) -> pb.ApplyCatalogueChangeResponse:
+        """Put an approved change into effect."""
+        fields = Fields(self._clock.now())
+        fields.not_built(request, "effective_time")
+        fields.request_id(request.request_id)
+        change = fields.take("name", names.catalogue_change, request.name)
+        fields.done()
+        committed = await self._catalogues.apply(call, change=change)
+        return pb.ApplyCatalogueChangeResponse(
+            state=pb.CATALOGUE_CHANGE_STATE_APPLIED,
+            catalogue_version=committed.outcome.number,
+            effective_time=timestamp(committed.outcome.effective_time),
+            consistency_token=committed.token,
+        )
+
+    async def GetCatalogueChange(
+        self, request: pb.GetCatalogueChangeRequest, _call: Call
+    ) -> pb.GetCatalogueChangeResponse:
+        """Return one change."""
+        fields = Fields(self._clock.now())
+        change = fields.take("name", names.catalogue_change, request.name)
+        fields.done()
+        found = await self._catalogues.change(change)
+        return pb.GetCatalogueChangeResponse(change=change_message(found))
+
+    async def ListCatalogueChanges(
+        self, request: pb.ListCatalogueChangesRequest, _call: Call
+    ) -> pb.ListCatalogueChangesResponse:
+        """List changes, newest first."""
+        fields = Fields(self._clock.now())
+        asked = page(fields, request)
+        state = fields.optional_choice("state", _STATES, request.state)
+        fields.done()
+        found = await self._catalogues.changes(state=state, after=asked.after, limit=asked.limit)
+        shown, token = asked.cut(found, lambda change: (change.id, change.id))
+        return pb.ListCatalogueChangesResponse(
+            changes=[change_message(change) for change in shown], next_page_token=token
+        )
+
+    async def GetPurpose(self, request: pb.GetPurposeRequest, _call: Call) -> pb.GetPurposeResponse:
+        """Return a purpose as it is in force."""
+        fields = Fields(self._clock.now())
+        id = fields.take("name", names.purpose, request.name)
+        fields.done()
+        return pb.GetPurposeResponse(purpose=purpose_message(await self._catalogues.purpose(id)))
+
+    async def ListPurposes(
+        self, request: pb.ListPurposesRequest, _call: Call
+    ) -> pb.ListPurposesResponse:
+        """List the purposes in force, sorted by name."""
+        fields = Fields(self._clock.now())
+        role = fields.optional_role("role", request.role)
+        matching = {
+            id: purpose
+            for id, purpose in self._catalogues.current.purposes.items()
+            if (role is None or purpose.role is role)
+            and (purpose.cookie or not request.cookies_only)
+        }
+        shown, token = _part(fields, request, matching)
+        return pb.ListPurposesResponse(
+            purposes=[purpose_message(purpose) for purpose in shown], next_page_token=token
+        )
+
+    async def GetCategory(
+        self, request: pb.GetCategoryRequest, _call: Call
+    ) -> pb.GetCategoryResponse:
+        """Return a category as it is in force."""
+        fields = Fields(self._clock.now())
+        id = fields.take("name", names.category, request.name)
+        fields.done()
+        found = self._catalogues.current.category(id)
+        return pb.GetCategoryResponse(category=category_message(found))
+
+    async def ListCategories(
+        self, request: pb.ListCategoriesRequest, _call: Call
+    ) -> pb.ListCategoriesResponse:
+        """List the categories in force, sorted by name."""
+        fields = Fields(self._clock.now())
+        role = fields.optional_role("role", request.role)
+        matching = {
+            id: category
+            for id, category in self._catalogues.current.categories.items()
+            if role is None or category.role is role
+        }
+        shown, token = _part(fields, request, matching)
+        return pb.ListCategoriesResponse(
+            categories=[category_message(category) for category in shown], next_page_token=token
+        )
+
+    async def GetPolicyVersion(
+        self, request: pb.GetPolicyVersionRequest, _call: Call
+    ) -> pb.GetPolicyVersionResponse:
+        """Return a version of the privacy policy."""
+        fields = Fields(self._clock.now())
+        if request.name == CURRENT:
+            found = self._catalogues.current.policy_version_in_force(self._clock.now())
+        else:
+            id = fields.take("name", names.policy_version, request.name)
+            fields.done()
+            found = self._catalogues.current.policy_version(id)
+        return pb.GetPolicyVersionResponse(policy_version=policy_version_message(found))
+
+    async def ListPolicyVersions(
+        self, request: pb.ListPolicyVersionsRequest, _call: Call
+    ) -> pb.ListPolicyVersionsResponse:
+        """List the versions of the privacy policy, newest first."""
+        fields = Fields(self._clock.now())
+        versions = self._catalogues.current.policy_versions
+        shown, token = _part(fields, request, versions, newest_first=True)
+        return pb.ListPolicyVersionsResponse(
+            policy_versions=[policy_version_message(version) for version in shown],
+            next_page_token=token,
+        )
+
+    async def ListRetentionRules(
+        self, request: pb.ListRetentionRulesRequest, _call: Call
+    ) -> pb.ListRetentionRulesResponse:
+        """List the retention rules in force, sorted by name."""
+        fields = Fields(self._clock.now())
+        role = fields.optional_role("role", request.role)
+        matching = {
+            id: rule
+            for id, rule in self._catalogues.current.retention_rules.items()
+            if role is None or rule.role is role
+        }
+        shown, token = _part(fields, request, matching)
+        return pb.ListRetentionRulesResponse(
+            retention_rules=[retention_rule_message(rule) for rule in shown], next_page_token=token
+        )
+
+    async def GetText(self, request: pb.GetTextRequest, _call: Call) -> pb.GetTextResponse:
+        """Return a text that was published, by its digest."""
+        fields = Fields(self._clock.now())
+        digest = fields.take("digest", sha256_digest, request.digest)
+        fields.done()
+        found = await self._catalogues.text(digest)
+        return pb.GetTextResponse(
+            text=pb.LocalizedText(locale=found.locale, text=found.text, digest=found.id)
+        )
+
+    async def RecordInstruction(
+        self, request: pb.RecordInstructionRequest, call: Call
+    ) -> pb.RecordInstructionResponse:
+        """Record what a tenant instructs."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        tenant = fields.take("parent", names.tenant, request.parent)
+        category = fields.take("category", names.category, request.category)
+        text = fields.text("text", request.text, most=MAX_NOTE)
+        instructed_by = fields.name("instructed_by", request.instructed_by)
+        evidence = fields.optional("evidence_digest", sha256_digest, request.evidence_digest)
+        fields.done()
+        committed = await self._instructions.record(
+            call,
+            tenant=tenant,
+            category=category,
+            text=text,
+            instructed_by=instructed_by,
+            evidence_digest=evidence,
+        )
+        return pb.RecordInstructionResponse(
+            instruction=names.to_name("instructions", committed.outcome.instruction),
+            consistency_token=committed.token,
+        )
+
+    async def RevokeInstruction(
+        self, request: pb.RevokeInstructionRequest, call: Call
+    ) -> pb.RevokeInstructionResponse:
+        """Take an instruction back."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        instruction = fields.take("name", names.instruction, request.name)
+        reason = fields.text("reason", request.reason, most=MAX_REASON)
+        fields.done()
+        tenant, id = instruction
+        committed = await self._instructions.revoke(
+            call, tenant=tenant, instruction=id, reason=reason
+        )
+        return pb.RevokeInstructionResponse(
+            revoke_time=timestamp(committed.outcome.revoke_time), consistency_token=committed.token
+        )
+
+    async def ListInstructions(
+        self, request: pb.ListInstructionsRequest, _call: Call
+    ) -> pb.ListInstructionsResponse:
+        """List a tenant's instructions, newest first."""
+        fields = Fields(self._clock.now())
+        asked = page(fields, request)
+        tenant = fields.take("parent", names.tenant, request.parent)
+        fields.done()
+        found = await self._instructions.list(tenant, after=asked.after, limit=asked.limit)
+        shown, token = asked.cut(found, lambda instruction: (instruction.id, instruction.id))
+        return pb.ListInstructionsResponse(
+            instructions=[_instruction(instruction) for instruction in shown], next_page_token=token
+        )
+
+
+def _part(
+    fields: Fields, request: Message, things: Mapping[str, T], *, newest_first: bool = False
+) -> tuple[list[T], str]:
+    """Return the page of *things* – all in memory, sorted by id – that *request* asks for."""
+    asked = page(fields, request)
+    fields.done()
+    ids = sorted(things, reverse=newest_first)
+    if asked.after is not None:
+        last = asked.after[1]
+        ids = [id for id in ids if (id < last if newest_first else id > last)]
+    shown, token = asked.cut(ids, lambda last: (last, last))
+    return [things[id] for id in shown], token
+
+
+def _instruction(instruction: Instruction) -> pb.Instruction:
+    return pb.Instruction(
+        name=names.to_name("instructions", instruction.id),
+        category=f"categories/{instruction.category}",
+        text=instruction.text,
+        instructed_by=instruction.instructed_by,
+        evidence_digest=instruction.evidence_digest,
+        create_time=timestamp(instruction.create_time),
+        revoke_time=timestamp(instruction.revoke_time),
+    )

@@ -1,0 +1,296 @@
+"""The catalogue's content between the contract and the domain, in both directions."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+from privacyrights.v1 import catalogue_service_pb2 as pb
+from privacyrights.v1 import types_pb2
+from server.domain.catalogue import (
+    Anchor,
+    Category,
+    CategoryField,
+    FieldType,
+    LegalBasis,
+    PolicyVersion,
+    Proposal,
+    PublishedText,
+    Purpose,
+    RetentionRule,
+    TextRef,
+)
+from server.domain.catalogues import CatalogueChange, ChangeState, Review
+from server.domain.values import Role, locale, optional_sentence, resource_id, sentence
+from server.handlers import names
+from server.handlers.fields import MAX_NAME, Fields
+from server.handlers.times import timestamp
+
+MAX_TEXT = 10_000
+MAX_REASON = 2_000
+MAX_DESCRIPTION = 500
+MAX_FIELDS = 100
+MAX_FIELD_BYTES = 65_536
+DEFAULT_FIELD_BYTES = 1_024
+MAX_MONTHS = 1_200
+
+_ROLES = {Role.CONTROLLER: types_pb2.ROLE_CONTROLLER, Role.PROCESSOR: types_pb2.ROLE_PROCESSOR}
+_BASES = {pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}"): basis for basis in LegalBasis}
+_BASES_OUT = {basis: number for number, basis in _BASES.items()}
+_TYPES = {pb.FieldType.Value(f"FIELD_TYPE_{type.name}"): type for type in FieldType}
+_TYPES_OUT = {type: number for number, type in _TYPES.items()}
+_ANCHORS = {
+    pb.RetentionAnchor.Value(f"RETENTION_ANCHOR_{anchor.name}"): anchor for anchor in Anchor
+}
+_ANCHORS_OUT = {anchor: number for number, anchor in _ANCHORS.items()}
+
+
+def proposal(fields: Fields, content: pb.CatalogueContent) -> Proposal:
+    """Return what *content* proposes; what is wrong with it is noted in *fields*."""
+    if not content.ListFields():
+        fields.wrong("content", "must change at least one thing")
+    published: dict[str, PublishedText] = {}
+    return Proposal(
+        purposes=tuple(
+            _purpose(fields, f"content.purposes[{index}]", message, published)
+            for index, message in enumerate(content.purposes)
+        ),
+        categories=tuple(
+            _category(fields, f"content.categories[{index}]", message)
+            for index, message in enumerate(content.categories)
+        ),
+        policy_versions=tuple(
+            _policy_version(fields, f"content.policy_versions[{index}]", message, published)
+            for index, message in enumerate(content.policy_versions)
+        ),
+        retention_rules=tuple(
+            _retention_rule(fields, f"content.retention_rules[{index}]", message)
+            for index, message in enumerate(content.retention_rules)
+        ),
+        retired_purposes=tuple(
+            fields.take(f"content.retired_purposes[{index}]", names.purpose, name)
+            for index, name in enumerate(content.retired_purposes)
+        ),
+        retired_categories=tuple(
+            fields.take(f"content.retired_categories[{index}]", names.category, name)
+            for index, name in enumerate(content.retired_categories)
+        ),
+        texts=tuple(published.values()),
+    )
+
+
+def _purpose(
+    fields: Fields, at: str, message: pb.Purpose, published: dict[str, PublishedText]
+) -> Purpose:
+    return Purpose(
+        id=fields.take(f"{at}.name", names.purpose, message.name),
+        role=fields.role(f"{at}.role", message.role),
+        title=fields.name(f"{at}.title", message.title),
+        legal_basis=fields.choice(f"{at}.legal_basis", _BASES, message.legal_basis),
+        categories=tuple(
+            fields.take(f"{at}.categories[{index}]", names.category, name)
+            for index, name in enumerate(message.categories)
+        ),
+        retention_rule=fields.take(
+            f"{at}.retention_rule", names.retention_rule, message.retention_rule
+        ),
+        texts=_texts(fields, f"{at}.texts", list(message.texts), published),
+        dpv_term=_optional(fields, f"{at}.dpv_term", message.dpv_term, most=MAX_NAME),
+        direct_marketing=message.direct_marketing,
+        cookie=message.cookie,
+        renewal_time=fields.time(f"{at}.renewal_time", message, message.renewal_time),
+        legitimate_interest=_optional(
+            fields, f"{at}.legitimate_interest", message.legitimate_interest, most=MAX_REASON
+        ),
+    )
+
+
+def _category(fields: Fields, at: str, message: pb.Category) -> Category:
+    if not 1 <= len(message.fields) <= MAX_FIELDS:
+        fields.wrong(f"{at}.fields", f"must have 1-{MAX_FIELDS} fields")
+    if len({field.name for field in message.fields}) < len(message.fields):
+        fields.wrong(f"{at}.fields", "must not name a field twice")
+    return Category(
+        id=fields.take(f"{at}.name", names.category, message.name),
+        role=fields.role(f"{at}.role", message.role),
+        title=fields.name(f"{at}.title", message.title),
+        fields=tuple(
+            _category_field(fields, f"{at}.fields[{index}]", field)
+            for index, field in enumerate(message.fields)
+        ),
+        special_category=message.special_category,
+        requires_instruction=message.requires_instruction,
+        provided_by_subject=message.provided_by_subject,
+        dpv_term=_optional(fields, f"{at}.dpv_term", message.dpv_term, most=MAX_NAME),
+    )
+
+
+def _category_field(fields: Fields, at: str, message: pb.CategoryField) -> CategoryField:
+    if not 0 <= message.max_bytes <= MAX_FIELD_BYTES:
+        fields.wrong(f"{at}.max_bytes", f"must be 0-{MAX_FIELD_BYTES}")
+    return CategoryField(
+        name=fields.take(f"{at}.name", resource_id, message.name),
+        type=fields.choice(f"{at}.type", _TYPES, message.type),
+        max_bytes=message.max_bytes or DEFAULT_FIELD_BYTES,
+        required=message.required,
+        description=_optional(
+            fields, f"{at}.description", message.description, most=MAX_DESCRIPTION
+        ),
+    )
+
+
+def _policy_version(
+    fields: Fields, at: str, message: pb.PolicyVersion, published: dict[str, PublishedText]
+) -> PolicyVersion:
+    date = fields.take(f"{at}.name", names.policy_version, message.name)
+    return PolicyVersion(
+        id=date,
+        texts=_texts(fields, f"{at}.texts", list(message.texts), published),
+        effective_time=datetime.fromisoformat(date or "1970-01-01").replace(tzinfo=UTC),
+    )
+
+
+def _retention_rule(fields: Fields, at: str, message: pb.RetentionRule) -> RetentionRule:
+    if not 1 <= message.months <= MAX_MONTHS:
+        fields.wrong(f"{at}.months", f"must be 1-{MAX_MONTHS}")
+    fields.not_built(message, "tenant", "category", "purpose", "ground")
+    return RetentionRule(
+        id=fields.take(f"{at}.name", names.retention_rule, message.name),
+        role=fields.role(f"{at}.role", message.role),
+        months=message.months,
+        anchor=fields.choice(f"{at}.anchor", _ANCHORS, message.anchor),
+        reason=fields.text(f"{at}.reason", message.reason, most=MAX_REASON),
+    )
+
+
+def _texts(
+    fields: Fields, at: str, messages: list[pb.LocalizedText], published: dict[str, PublishedText]
+) -> tuple[TextRef, ...]:
+    if not messages:
+        fields.wrong(at, "must have at least one text")
+    if len({message.locale for message in messages}) < len(messages):
+        fields.wrong(at, "must have one text per locale")
+    refs: list[TextRef] = []
+    for index, message in enumerate(messages):
+        language = fields.take(f"{at}[{index}].locale", locale, message.locale)
+        text = fields.take(
+            f"{at}[{index}].text", lambda words: sentence(words, most=MAX_TEXT), message.text
+        )
+        digest = hashlib.sha256(message.text.encode()).hexdigest()
+        published.setdefault(digest, PublishedText(id=digest, locale=language, text=text))
+        refs.append(TextRef(locale=language, digest=digest))
+    return tuple(refs)
+
+
+def _optional(fields: Fields, at: str, text: str, *, most: int) -> str:
+    return fields.take(at, lambda words: optional_sentence(words, most=most), text)
+
+
+def purpose_message(purpose: Purpose) -> pb.Purpose:
+    """Return *purpose* as the contract has it; its texts by digest."""
+    return pb.Purpose(
+        name=f"purposes/{purpose.id}",
+        role=_ROLES[purpose.role],
+        title=purpose.title,
+        legal_basis=_BASES_OUT[purpose.legal_basis],
+        categories=[f"categories/{id}" for id in purpose.categories],
+        retention_rule=f"retentionRules/{purpose.retention_rule}",
+        texts=_text_messages(purpose.texts),
+        dpv_term=purpose.dpv_term,
+        direct_marketing=purpose.direct_marketing,
+        cookie=purpose.cookie,
+        version=purpose.version,
+        effective_time=timestamp(purpose.effective_time),
+        retire_time=timestamp(purpose.retire_time),
+        renewal_time=timestamp(purpose.renewal_time),
+        legitimate_interest=purpose.legitimate_interest,
+    )
+
+
+def category_message(category: Category) -> pb.Category:
+    """Return *category* as the contract has it."""
+    return pb.Category(
+        name=f"categories/{category.id}",
+        role=_ROLES[category.role],
+        title=category.title,
+        fields=[
+            pb.CategoryField(
+                name=field.name,
+                type=_TYPES_OUT[field.type],
+                max_bytes=field.max_bytes,
+                required=field.required,
+                description=field.description,
+            )
+            for field in category.fields
+        ],
+        special_category=category.special_category,
+        requires_instruction=category.requires_instruction,
+        provided_by_subject=category.provided_by_subject,
+        dpv_term=category.dpv_term,
+        version=category.version,
+        effective_time=timestamp(category.effective_time),
+        retire_time=timestamp(category.retire_time),
+    )
+
+
+def policy_version_message(version: PolicyVersion) -> pb.PolicyVersion:
+    """Return *version* as the contract has it; its texts by digest."""
+    return pb.PolicyVersion(
+        name=f"policyVersions/{version.id}",
+        texts=_text_messages(version.texts),
+        effective_time=timestamp(version.effective_time),
+    )
+
+
+def retention_rule_message(rule: RetentionRule) -> pb.RetentionRule:
+    """Return *rule* as the contract has it."""
+    return pb.RetentionRule(
+        name=f"retentionRules/{rule.id}",
+        role=_ROLES[rule.role],
+        months=rule.months,
+        anchor=_ANCHORS_OUT[rule.anchor],
+        reason=rule.reason,
+        version=rule.version,
+    )
+
+
+def change_message(change: CatalogueChange) -> pb.CatalogueChange:
+    """Return *change* as the contract has it."""
+    proposed = change.proposal
+    return pb.CatalogueChange(
+        name=f"catalogueChanges/{change.id}",
+        content=pb.CatalogueContent(
+            purposes=[purpose_message(purpose) for purpose in proposed.purposes],
+            categories=[category_message(category) for category in proposed.categories],
+            policy_versions=[policy_version_message(v) for v in proposed.policy_versions],
+            retention_rules=[retention_rule_message(rule) for rule in proposed.retention_rules],
+            retired_purposes=[f"purposes/{id}" for id in proposed.retired_purposes],
+            retired_categories=[f"categories/{id}" for id in proposed.retired_categories],
+        ),
+        proposer=change.proposer,
+        reason=change.reason,
+        state=state_number(change.state),
+        review=_review_message(change.review) if change.review else None,
+        create_time=timestamp(change.create_time),
+        effective_time=timestamp(change.effective_time),
+    )
+
+
+def state_number(state: ChangeState) -> pb.CatalogueChangeState.ValueType:
+    """Return *state* as the contract has it."""
+    return pb.CatalogueChangeState.Value(f"CATALOGUE_CHANGE_STATE_{state.name}")
+
+
+def _review_message(review: Review) -> pb.Review:
+    outcome = pb.REVIEW_OUTCOME_APPROVED if review.approved else pb.REVIEW_OUTCOME_REJECTED
+    return pb.Review(
+        reviewer=review.reviewer,
+        outcome=outcome,
+        note=review.note,
+        evidence_digest=review.evidence_digest,
+        review_time=timestamp(review.review_time),
+    )
+
+
+def _text_messages(refs: tuple[TextRef, ...]) -> list[pb.LocalizedText]:
+    return [pb.LocalizedText(locale=ref.locale, digest=ref.digest) for ref in refs]

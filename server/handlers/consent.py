@@ -1,0 +1,278 @@
+"""ConsentService: translates between the contract and `domain.consent`."""
+
+from __future__ import annotations
+
+from privacyrights.v1 import catalogue_service_pb2 as catalogue_pb
+from privacyrights.v1 import consent_service_pb2 as pb
+from privacyrights.v1 import error_reason_pb2, types_pb2
+from server.domain.call import Call
+from server.domain.catalogue import LegalBasis
+from server.domain.consent import (
+    Consent,
+    ConsentDecision,
+    Consents,
+    Method,
+    NewDecision,
+    ParentalAuthority,
+    Shown,
+    State,
+)
+from server.domain.errors import DomainError
+from server.domain.ports import Clock, Freshness
+from server.domain.processing import Verdict
+from server.domain.subject import Choice
+from server.domain.values import SubjectId, locale, optional_sentence, sha256_digest
+from server.handlers import names
+from server.handlers.fields import Fields
+from server.handlers.pages import page
+from server.handlers.times import timestamp
+
+MAX_CHECKS = 1000
+MAX_VERIFICATION = 500
+
+_CHOICES = {
+    pb.CONSENT_CHOICE_GRANTED: Choice.GRANTED,
+    pb.CONSENT_CHOICE_REFUSED: Choice.REFUSED,
+    pb.CONSENT_CHOICE_WITHDRAWN: Choice.WITHDRAWN,
+}
+_CHOICES_OUT = {choice: number for number, choice in _CHOICES.items()}
+_METHODS = {
+    pb.CONSENT_METHOD_CONTROL: Method.CONTROL,
+    pb.CONSENT_METHOD_CONVERSATION: Method.CONVERSATION,
+    pb.CONSENT_METHOD_WRITTEN: Method.WRITTEN,
+    pb.CONSENT_METHOD_SPOKEN: Method.SPOKEN,
+    pb.CONSENT_METHOD_BROWSER_SETTING: Method.BROWSER_SETTING,
+}
+_METHODS_OUT = {method: number for number, method in _METHODS.items()}
+_STATES = {state: pb.ConsentState.Value(f"CONSENT_STATE_{state.name}") for state in State}
+_BASES = {basis: catalogue_pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}") for basis in LegalBasis}
+
+
+class ConsentHandler:
+    """Answers the calls of ConsentService."""
+
+    SERVICE = "privacyrights.v1.ConsentService"
+
+    def __init__(self, consents: Consents, clock: Clock) -> None:
+        """Ask *consents*."""
+        self._consents = consents
+        self._clock = clock
+
+    async def RecordConsent(
+        self, request: pb.RecordConsentRequest, call: Call
+    ) -> pb.RecordConsentResponse:
+        """Add one decision to the subject's history."""
+        committed = await self._consents.record(call, self._decision(request))
+        outcome = committed.outcome
+        return pb.RecordConsentResponse(
+            decision=names.to_name("consentDecisions", outcome.decision),
+            record_time=timestamp(outcome.record_time),
+            generation=outcome.generation,
+            consistency_token=committed.token,
+        )
+
+    async def WithdrawAllConsents(
+        self, request: pb.WithdrawAllConsentsRequest, call: Call
+    ) -> pb.WithdrawAllConsentsResponse:
+        """Withdraw every consent that is granted now."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        who = fields.subject("subject", request.subject)
+        time = fields.past_time("decision_time", request, request.decision_time)
+        fields.done()
+        committed = await self._consents.withdraw_all(call, who, time)
+        return pb.WithdrawAllConsentsResponse(
+            purposes=[f"purposes/{purpose}" for purpose in committed.outcome.purposes],
+            record_time=timestamp(committed.outcome.record_time),
+            consistency_token=committed.token,
+        )
+
+    async def ListConsents(
+        self, request: pb.ListConsentsRequest, call: Call
+    ) -> pb.ListConsentsResponse:
+        """List the state of each purpose that the subject ever decided on."""
+        fields = Fields(self._clock.now())
+        who = fields.subject("subject", request.subject)
+        as_of = fields.past_time("as_of_time", request, request.as_of_time)
+        freshness = fields.freshness(request.consistency)
+        fields.done()
+        found = await self._consents.list(call, who, as_of=as_of, freshness=freshness)
+        return pb.ListConsentsResponse(consents=[_consent(consent) for consent in found])
+
+    async def ListConsentDecisions(
+        self, request: pb.ListConsentDecisionsRequest, call: Call
+    ) -> pb.ListConsentDecisionsResponse:
+        """List a subject's decisions, newest first."""
+        fields = Fields(self._clock.now())
+        asked = page(fields, request)
+        who = fields.subject("subject", request.subject)
+        purpose = fields.optional("purpose", names.purpose, request.purpose)
+        fields.done()
+        found = await self._consents.history(
+            call, who, purpose=purpose, after=asked.after, limit=asked.limit
+        )
+        shown, token = asked.cut(found, lambda decision: (decision.number, decision.id))
+        return pb.ListConsentDecisionsResponse(
+            decisions=[_decision(decision) for decision in shown], next_page_token=token
+        )
+
+    async def CheckProcessing(
+        self, request: pb.CheckProcessingRequest, call: Call
+    ) -> pb.CheckProcessingResponse:
+        """Answer whether a subject's data may be processed for a purpose."""
+        fields = Fields(self._clock.now())
+        fields.not_built(request, "as_of_time")
+        who = fields.subject("subject", request.subject)
+        purpose = fields.take("purpose", names.purpose, request.purpose)
+        freshness = fields.freshness(request.consistency)
+        fields.done()
+        verdict = await self._consents.check(call, who, purpose, freshness=freshness)
+        return pb.CheckProcessingResponse(verdict=_verdict(verdict))
+
+    async def BatchCheckProcessing(
+        self, request: pb.BatchCheckProcessingRequest, call: Call
+    ) -> pb.BatchCheckProcessingResponse:
+        """Answer many checks of one tenant and role, each by itself."""
+        fields = Fields(self._clock.now())
+        if not 1 <= len(request.checks) <= MAX_CHECKS:
+            fields.wrong("checks", f"must have 1-{MAX_CHECKS} checks")
+        freshness = fields.freshness(request.consistency)
+        checks = [self._check(fields, index, one) for index, one in enumerate(request.checks)]
+        fields.done()
+        for index, (who, _) in enumerate(checks):
+            if (who.tenant, who.role) != (checks[0][0].tenant, checks[0][0].role):
+                fields.wrong(
+                    f"checks[{index}].subject", "must have the tenant and role of the first"
+                )
+        fields.done()
+        return pb.BatchCheckProcessingResponse(
+            outcomes=[await self._outcome(call, who, purpose, freshness) for who, purpose in checks]
+        )
+
+    def _check(
+        self, fields: Fields, index: int, check: pb.CheckProcessingRequest
+    ) -> tuple[SubjectId, str]:
+        fields.not_built(check, "as_of_time")
+        if check.HasField("consistency"):
+            fields.wrong(f"checks[{index}].consistency", "must be given for the whole batch only")
+        return (
+            fields.subject(f"checks[{index}].subject", check.subject),
+            fields.take(f"checks[{index}].purpose", names.purpose, check.purpose),
+        )
+
+    async def _outcome(
+        self, call: Call, who: SubjectId, purpose: str, freshness: Freshness
+    ) -> pb.BatchCheckProcessingResponse.Outcome:
+        try:
+            verdict = await self._consents.check(call, who, purpose, freshness=freshness)
+        except DomainError as error:
+            failure = types_pb2.ItemFailure(
+                reason=error_reason_pb2.ErrorReason.Value(f"ERROR_REASON_{error.reason}"),
+                message=error.message,
+            )
+            return pb.BatchCheckProcessingResponse.Outcome(failure=failure)
+        return pb.BatchCheckProcessingResponse.Outcome(verdict=_verdict(verdict))
+
+    def _decision(self, request: pb.RecordConsentRequest) -> NewDecision:
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        choice = fields.choice("choice", _CHOICES, request.choice)
+        granted = choice is Choice.GRANTED
+        decision = NewDecision(
+            who=fields.subject("subject", request.subject),
+            purpose=fields.take("purpose", names.purpose, request.purpose),
+            choice=choice,
+            shown=_shown(fields, request, required=granted),
+            decision_time=fields.past_time("decision_time", request, request.decision_time),
+            expire_time=fields.future_time("expire_time", request, request.expire_time),
+            method=fields.optional_choice("method", _METHODS, request.method) or Method.UNSPECIFIED,
+            explicit=request.explicit,
+            parental_authority=_parental_authority(fields, request),
+            evidence_digest=fields.optional(
+                "evidence_digest", sha256_digest, request.evidence_digest
+            ),
+        )
+        if request.HasField("expire_time") and not granted:
+            fields.wrong("expire_time", "must be given with a grant only")
+        fields.done()
+        return decision
+
+
+def _shown(fields: Fields, request: pb.RecordConsentRequest, *, required: bool) -> Shown | None:
+    if not required and not (request.policy_version or request.text_digest or request.locale):
+        return None
+    return Shown(
+        policy_version=fields.take("policy_version", names.policy_version, request.policy_version),
+        text_digest=fields.take("text_digest", sha256_digest, request.text_digest),
+        locale=fields.take("locale", locale, request.locale),
+    )
+
+
+def _parental_authority(
+    fields: Fields, request: pb.RecordConsentRequest
+) -> ParentalAuthority | None:
+    if not request.HasField("parental_authority"):
+        return None
+    authority = request.parental_authority
+    return ParentalAuthority(
+        subject_is_child=authority.subject_is_child,
+        authorised=authority.authorised,
+        verification=fields.take(
+            "parental_authority.verification",
+            lambda text: optional_sentence(text, most=MAX_VERIFICATION),
+            authority.verification,
+        ),
+    )
+
+
+def _consent(consent: Consent) -> pb.Consent:
+    return pb.Consent(
+        purpose=f"purposes/{consent.purpose}",
+        state=_STATES[consent.state],
+        decision=_decision(consent.decision),
+    )
+
+
+def _decision(decision: ConsentDecision) -> pb.ConsentDecision:
+    return pb.ConsentDecision(
+        name=names.to_name("consentDecisions", decision.id),
+        purpose=f"purposes/{decision.purpose}",
+        choice=_CHOICES_OUT[decision.choice],
+        policy_version=decision.policy_version and f"policyVersions/{decision.policy_version}",
+        text_digest=decision.text_digest,
+        locale=decision.locale,
+        decision_time=timestamp(decision.decision_time),
+        record_time=timestamp(decision.record_time),
+        expire_time=timestamp(decision.expire_time),
+        method=_METHODS_OUT.get(decision.method, pb.CONSENT_METHOD_UNSPECIFIED),
+        explicit=decision.explicit,
+        parental_authority=_authority(decision.parental_authority),
+        purpose_version=decision.purpose_version,
+        generation=decision.generation,
+        evidence_digest=decision.evidence_digest,
+    )
+
+
+def _authority(authority: ParentalAuthority | None) -> pb.ParentalAuthority | None:
+    if authority is None:
+        return None
+    return pb.ParentalAuthority(
+        subject_is_child=authority.subject_is_child,
+        authorised=authority.authorised,
+        verification=authority.verification,
+    )
+
+
+def _verdict(verdict: Verdict) -> pb.Verdict:
+    return pb.Verdict(
+        allowed=verdict.allowed,
+        reasons=[
+            pb.VerdictReason.Value(f"VERDICT_REASON_{reason.name}") for reason in verdict.reasons
+        ],
+        deciding_entry=verdict.deciding_entry
+        and names.to_name("ledgerEntries", verdict.deciding_entry),
+        legal_basis=_BASES[verdict.legal_basis],
+        purpose_version=verdict.purpose_version,
+        verdict_time=timestamp(verdict.verdict_time),
+        expire_time=timestamp(verdict.expire_time),
+    )

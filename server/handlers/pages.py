@@ -1,0 +1,93 @@
+"""Lists in pages (AIP-158): a page token names the last thing seen, in one certain list."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import msgspec
+from google.protobuf.message import Message
+
+from server.domain.errors import PageTokenInvalidError
+from server.handlers.fields import Fields
+
+T = TypeVar("T")
+
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1000
+_DIGEST_BYTES = 8
+
+
+class _Paged(Protocol):
+    page_size: int
+    page_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page that a request asks for: at most `size` things after `after` (order value, id)."""
+
+    size: int
+    after: tuple[object, str] | None
+    list: bytes
+
+    @property
+    def limit(self) -> int:
+        """How many to read: one more than the page has, to know whether there is a next one."""
+        return self.size + 1
+
+    def cut(
+        self, found: Sequence[T], position: Callable[[T], tuple[object, str]]
+    ) -> tuple[Sequence[T], str]:
+        """Return the page out of what was *found* with `limit`, and the token of the next one.
+
+        *position* gives the order value and id of a thing.
+        """
+        if len(found) <= self.size:
+            return found, ""
+        shown = found[: self.size]
+        token = msgspec.msgpack.encode((self.list, *position(shown[-1])))
+        return shown, base64.urlsafe_b64encode(token).decode().rstrip("=")
+
+
+class _Token(msgspec.Struct, array_like=True):
+    list: bytes
+    value: object
+    id: str
+
+
+def page(fields: Fields, request: Message) -> Page:
+    """Return the page that *request*, which has `page_size` and `page_token`, asks for.
+
+    Raises:
+        PageTokenInvalidError: the token isn't one that the same list returned.
+    """
+    paged: _Paged = request  # type: ignore[assignment]  # a message with both fields
+    if paged.page_size < 0:
+        fields.wrong("page_size", "must not be negative")
+    size = min(paged.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    bare = type(request)()
+    bare.CopyFrom(request)
+    for name in ("page_size", "page_token", "reason", "consistency"):
+        if name in bare.DESCRIPTOR.fields_by_name:
+            bare.ClearField(name)
+    content = bare.DESCRIPTOR.name.encode() + bare.SerializeToString(deterministic=True)
+    listed = hashlib.sha256(content).digest()[:_DIGEST_BYTES]
+    return Page(size, _after(paged.page_token, listed), listed)
+
+
+def _after(token: str, listed: bytes) -> tuple[object, str] | None:
+    if not token:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        decoded = msgspec.msgpack.decode(raw, type=_Token)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise PageTokenInvalidError from None
+    if decoded.list != listed:
+        raise PageTokenInvalidError
+    return decoded.value, decoded.id
