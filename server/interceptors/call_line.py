@@ -1,0 +1,46 @@
+"""Logs one line for each call, when it is over."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from server.interceptors.exchange import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from grpc.aio import ServicerContext
+
+    from server.interceptors.exchange import Step
+
+    Entry = Callable[[Any, ServicerContext[bytes, bytes]], Awaitable[bytes | None]]
+
+
+def with_line(step: Step, rpc: str, log_call: Callable[..., None]) -> Entry:
+    """Return what gRPC calls for *rpc*: *step*, and after it, however it ends, its line."""
+
+    async def call(request: Any, context: ServicerContext[bytes, bytes]) -> bytes | None:
+        exchange = Exchange(context)
+        started = perf_counter()
+        try:
+            return await step(request, exchange)
+        finally:
+            duration_ms = round((perf_counter() - started) * 1000, 3)
+            log_call(method=rpc, code=exchange.code, duration_ms=duration_ms, **_who(exchange))
+
+    return call
+
+
+def _who(exchange: Exchange) -> dict[str, str]:
+    """Return what is known of the call: a line names no field that would be empty."""
+    who = {"caller": exchange.caller} if exchange.caller else {}
+    call = exchange.call
+    if call is None:
+        return who
+    if call.request_id:
+        who["request_id"] = call.request_id
+    for name in ("tenant", "subject"):
+        if name in call.notes:
+            who[name] = call.notes[name]
+    return who
