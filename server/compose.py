@@ -1,0 +1,234 @@
+"""The one place where the parts of a server are put together."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, cast
+
+import structlog
+from pymongo import AsyncMongoClient
+from pymongo.errors import PyMongoError
+
+from server.domain.clock import SystemClock
+from server.domain.errors import StorageUnavailableError
+from server.domain.identifiers import TimeOrderedIds
+from server.domain.ports import Ports
+from server.handlers import registry
+from server.interceptors import Drain, Guard
+from server.logs import canonical_logger
+from server.serving import Server, ServerLimits
+from server.settings import masked
+from server.startup import StartupError
+from server.storage.collections import Layout
+from server.storage.committer import CommitLimits, MongoCommitter
+from server.storage.deployment import require_replica_set
+from server.storage.driver import Driver, MotorDriver
+from server.storage.embedded import EmbeddedMongo
+from server.storage.failures import DatabaseRefusedError
+from server.storage.key_service import LocalFileKeyService
+from server.storage.keyring import EnvelopeKeyring
+from server.storage.leases import Leases
+from server.storage.reader import MongoReader
+from server.storage.schema import Schema
+from server.storage.waking import Waking
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from server.domain.ports import Clock
+    from server.settings import Settings
+
+WORKER_PAUSE_SECONDS = 5.0
+"""How long a worker that failed is left alone before it goes on."""
+
+_log = structlog.get_logger("server.compose")
+
+
+class Worker(Protocol):
+    """Something that goes on beside the calls for as long as the server runs."""
+
+    @property
+    def name(self) -> str:
+        """What logs call it."""
+        ...
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        ...
+
+
+def handlers(ports: Ports) -> tuple[object, ...]:  # noqa: ARG001 – until the first one is built
+    """Return a handler for each service that is built, with its domain's services."""
+    return ()
+
+
+def workers(ports: Ports) -> tuple[Worker, ...]:  # noqa: ARG001 – until the first one is built
+    """Return what goes on beside the calls."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A server that is ready to start, and what it is made of.
+
+    Shapes:
+        database: where the data is, for people; without secrets.
+        database_ended: returns when an embedded database has ended by itself; None otherwise.
+    """
+
+    server: Server
+    ports: Ports
+    handlers: tuple[object, ...]
+    database: str
+    database_ended: Callable[[], Awaitable[object]] | None
+
+
+@asynccontextmanager
+async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGenerator[App]:
+    """Put a server together on a database that is ready, and take it apart in order.
+
+    Start and stop `App.server` inside the block. *clock* is what the domain takes for now;
+    the database forgets by the system's.
+
+    Raises:
+        StartupError: something outside the program keeps it from serving.
+    """
+    clock = clock or SystemClock()
+    async with AsyncExitStack() as stack:
+        uri, database, ended = await _database(stack, settings)
+        driver = _driver(settings, uri)
+        stack.push_async_callback(driver.close)
+        layout = Layout(settings.database)
+        await _prepare(Schema(driver, layout, Leases(driver, layout)), settings.database)
+        waking = Waking(driver)
+        stack.push_async_callback(waking.close)
+        reader = MongoReader(driver, layout, waking)
+        committer = MongoCommitter(
+            driver, layout, SystemClock(), limits=_limits(settings), wake=waking.wake
+        )
+        stack.push_async_callback(_drain, committer, settings.drain_seconds)
+        keyring = EnvelopeKeyring(reader, LocalFileKeyService.open(settings.master_key_path))
+        await keyring.require_fit()
+        ports = Ports(reader, committer, keyring, clock, TimeOrderedIds(clock))
+        built = handlers(ports)
+        await stack.enter_async_context(_working(workers(ports)))
+        yield App(_server(settings, built, driver), ports, built, database, ended)
+
+
+def _server(settings: Settings, built: tuple[object, ...], driver: Driver) -> Server:
+    drain = Drain()
+    guard = Guard(canonical_logger(), drain, settings.default_deadline_seconds)
+    return Server(
+        settings.listen,
+        registry.generic_handlers(built, guard),
+        [service.full_name for service in registry.services()],
+        drain=drain,
+        ping=lambda: driver.command("admin", {"ping": 1}),
+        limits=ServerLimits(message_bytes=settings.max_message_bytes),
+    )
+
+
+async def _database(
+    stack: AsyncExitStack, settings: Settings
+) -> tuple[str, str, Callable[[], Awaitable[object]] | None]:
+    if settings.mongo_uri is not None:
+        uri = settings.mongo_uri.get_secret_value()
+        await _require_deployment(uri)
+        return uri, masked(uri), None
+    embedded = EmbeddedMongo(
+        settings.data_dir,
+        mongod=settings.mongod,
+        cache_gb=settings.mongod_cache_gb,
+        extra_args=settings.mongod_args,
+    )
+    uri = await stack.enter_async_context(embedded)
+    return uri, f"embedded MongoDB in {settings.data_dir / 'mongo'}", embedded.wait_exit
+
+
+async def _require_deployment(uri: str) -> None:
+    try:
+        client = AsyncMongoClient[dict[str, object]](uri, serverSelectionTimeoutMS=5_000)
+    except (PyMongoError, ValueError):
+        # The driver's text quotes the URI.
+        raise StartupError(
+            "PRIVACYRIGHTS_MONGO_URI is not a MongoDB connection string",
+            "correct it: a password with : / ? # [ ] @ in it must be percent-encoded",
+        ) from None
+    async with client:
+        await require_replica_set(client)
+
+
+def _driver(settings: Settings, uri: str) -> Driver:
+    if settings.mongo_driver == "pymongo":
+        return Driver(uri)
+    try:
+        return MotorDriver(uri)
+    except ImportError:
+        raise StartupError(
+            "PRIVACYRIGHTS_MONGO_DRIVER is motor, which is not installed",
+            "install privacyrights-server[motor], or set it to pymongo",
+        ) from None
+
+
+async def _prepare(schema: Schema, database: str) -> None:
+    try:
+        await schema.prepare()
+    except (StorageUnavailableError, ExceptionGroup) as error:
+        cause = _first(error)
+        if isinstance(cause, DatabaseRefusedError):
+            raise StartupError(
+                f"MongoDB refused to prepare the databases (its error {cause.number})",
+                f"give its user readWrite and dbAdmin on {database} and {database}_keys",
+            ) from None
+        if isinstance(cause, StorageUnavailableError):
+            raise StartupError(
+                "MongoDB stopped answering while the databases were prepared",
+                "see its log, and start again",
+            ) from None
+        raise
+
+
+def _first(error: Exception) -> Exception:
+    """Return the first of the errors that *error* groups, or itself."""
+    if isinstance(error, ExceptionGroup):
+        return _first(cast("ExceptionGroup[Exception]", error).exceptions[0])
+    return error
+
+
+def _limits(settings: Settings) -> CommitLimits:
+    return CommitLimits(
+        in_flight=settings.commit_in_flight,
+        batch_max=settings.commit_batch_max,
+        remembered=timedelta(days=settings.idempotency_days),
+    )
+
+
+async def _drain(committer: MongoCommitter, seconds: float) -> None:
+    if not await committer.drain(seconds):
+        # Each of them is whole or absent, and a repeat of its call tells which.
+        _log.error("commits unconfirmed at the end", seconds=seconds)
+
+
+@asynccontextmanager
+async def _working(workers: tuple[Worker, ...]) -> AsyncGenerator[None]:
+    """Run *workers* during the block."""
+    tasks = [asyncio.create_task(_kept_working(worker)) for worker in workers]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _kept_working(worker: Worker) -> None:
+    """Run *worker* for ever: a failure is logged, and is no reason to stop what is due by law."""
+    while True:
+        try:
+            await worker.run()
+        except Exception:  # noqa: BLE001 – it is logged, and the others go on
+            _log.exception("worker failed", worker=worker.name)
+        await asyncio.sleep(WORKER_PAUSE_SECONDS)

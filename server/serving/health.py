@@ -1,0 +1,74 @@
+"""Tells orchestrators whether to send calls here: grpc.health.v1, for each service and overall."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+from grpc_health.v1 import health
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+
+from server.domain.errors import StorageUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+PING_EVERY_SECONDS = 2.0
+PING_SECONDS = 2.0
+
+_log = structlog.get_logger("server.serving")
+
+
+class Health:
+    """What the health service answers; all services share one fate, that of the database."""
+
+    def __init__(
+        self,
+        services: Sequence[str],
+        ping: Callable[[], Awaitable[object]],
+        *,
+        every_seconds: float = PING_EVERY_SECONDS,
+        within_seconds: float = PING_SECONDS,
+    ) -> None:
+        """Tell the health of *services*: good while *ping* returns."""
+        self.servicer = health.aio.HealthServicer()
+        self._services = ("", *services)
+        self._ping = ping
+        self._every_seconds = every_seconds
+        self._within_seconds = within_seconds
+        self._is_serving: bool | None = None
+
+    async def look(self) -> None:
+        """Ask the database once, and tell what it means."""
+        await self._tell(is_serving=await self._is_reachable())
+
+    async def watch(self) -> None:
+        """Ask the database again and again, for ever."""
+        while True:
+            await asyncio.sleep(self._every_seconds)
+            await self.look()
+
+    async def leave(self) -> None:
+        """Tell that this server takes no more calls; nothing changes that any more."""
+        await self.servicer.enter_graceful_shutdown()
+
+    async def _is_reachable(self) -> bool:
+        try:
+            async with asyncio.timeout(self._within_seconds):
+                await self._ping()
+        except (StorageUnavailableError, TimeoutError):
+            return False
+        return True
+
+    async def _tell(self, *, is_serving: bool) -> None:
+        if is_serving == self._is_serving:
+            return
+        if not is_serving:
+            _log.error("database unreachable")
+        elif self._is_serving is False:
+            _log.info("database reachable again")
+        self._is_serving = is_serving
+        answer = HealthCheckResponse.SERVING if is_serving else HealthCheckResponse.NOT_SERVING
+        for service in self._services:
+            await self.servicer.set(service, answer)

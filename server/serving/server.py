@@ -1,0 +1,136 @@
+"""The gRPC server of one process: built, started, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha.reflection_pb2 import (
+    ServerReflectionRequest,
+    ServerReflectionResponse,
+)
+
+from server.serving.health import Health
+from server.serving.listening import listen
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from server.interceptors import Drain
+
+REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+
+LINGER_SECONDS = 1.0
+"""How long the last answers, and the watchers of health, have to get off the line."""
+
+_log = structlog.get_logger("server.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What one caller may take.
+
+    Shapes:
+        message_bytes: most bytes of one request.
+        streams: most calls at a time on one connection; further ones wait in the client.
+    """
+
+    message_bytes: int = 4 * 1024 * 1024
+    streams: int = 1000
+
+
+class Server:
+    """Listens, answers, and stops without losing what it was asked."""
+
+    def __init__(
+        self,
+        address: str,
+        handlers: Sequence[grpc.GenericRpcHandler],
+        services: Sequence[str],
+        *,
+        drain: Drain,
+        ping: Callable[[], Awaitable[object]],
+        limits: ServerLimits = ServerLimits(),
+    ) -> None:
+        """Answer with *handlers* at *address*, once started.
+
+        Shapes:
+            services: full names, for health and reflection.
+            ping: returns while the database answers.
+        """
+        self.address = address
+        self._drain = drain
+        self._health = Health(services, ping)
+        self._watching: asyncio.Task[None] | None = None
+        self._grpc = grpc.aio.server(options=_options(limits))
+        self._grpc.add_generic_rpc_handlers(handlers)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
+        _add_reflection(self._grpc, services)
+
+    async def start(self) -> None:
+        """Listen from now on; `address` then has the port that was really taken.
+
+        Raises:
+            StartupError: the address can't be had.
+        """
+        self.address = listen(self._grpc, self.address)
+        await self._health.look()
+        await self._grpc.start()
+        self._watching = asyncio.create_task(self._health.watch())
+
+    async def stop(self, seconds: float) -> None:
+        """Take no more calls, and give those that run *seconds* to finish; then end them.
+
+        Endless streams are told to end at once. A commit that a call waited for goes on:
+        the committer is drained after this.
+        """
+        until = time.monotonic() + seconds
+        await self._health.leave()
+        self._drain.begin()
+        stopping = asyncio.create_task(self._grpc.stop(seconds + LINGER_SECONDS))
+        if not await self._drain.idle(max(0.0, until - time.monotonic())):
+            _log.warning("calls ended by the drain limit", seconds=seconds)
+            self._drain.interrupt()
+        # Whoever watches health or uses reflection is not waited for as long as a call is.
+        await self._grpc.stop(LINGER_SECONDS)
+        await stopping
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
+
+
+def _options(limits: ServerLimits) -> list[tuple[str, int]]:
+    return [
+        # Otherwise a second server would share the port without a word.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", limits.message_bytes),
+        ("grpc.max_concurrent_streams", limits.streams),
+        # Finds a subscriber that is gone without a goodbye, and keeps its connection alive.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Clients may do the same: by default gRPC hangs up on pings within five minutes.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ]
+
+
+def _add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
+    """Answer grpcurl's questions, in both versions of the protocol: their messages are the same."""
+    names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    servicer: Any = reflection.aio.ReflectionServicer(names)
+    answering = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        ServerReflectionRequest.FromString,
+        ServerReflectionResponse.SerializeToString,
+    )
+    methods = {"ServerReflectionInfo": answering}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(REFLECTION_V1, methods)])
