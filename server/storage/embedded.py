@@ -7,7 +7,6 @@ URI as it is: `directConnection` keeps the driver from looking for other members
 
 import asyncio
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,16 +18,9 @@ from urllib.parse import quote
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from server.startup import StartupError
-from server.storage.data_folder import (
-    REPLICA_SET,
-    DataFolder,
-    DataFolderInUseError,
-    DataFolderUnwritableError,
-    DiskFullError,
-)
+from server.storage.data_folder import REPLICA_SET, DataFolder
 from server.storage.mongod_binary import Mongod, find_mongod
-from server.storage.mongod_log import first_trouble
+from server.storage.mongod_failures import MongodRefusedError, MongodSlowError, failure_of
 
 _Client: TypeAlias = AsyncMongoClient[dict[str, Any]]
 
@@ -39,49 +31,6 @@ _STOP_SECONDS = 60.0
 _EXIT_SECONDS = 2.0
 _NOT_YET_INITIALIZED = 94
 _BEING_INITIALIZED = {23, _NOT_YET_INITIALIZED}
-_EXIT_WRONG_RELEASE = 62
-_LEAST_FREE_BYTES = 64 * 1024
-
-
-class MongodExitedError(StartupError):
-    """The embedded database ended by itself while it was starting."""
-
-    def __init__(self, code: int, log: Path, words: str) -> None:
-        """Quote the *words* with which it told of its trouble, and point to its *log*."""
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-        super().__init__(f"the embedded MongoDB {how} at start: {words}", f"see {log}")
-        self.code = code
-
-
-class MongodSlowError(StartupError):
-    """The embedded database runs, but did not become ready in time."""
-
-    def __init__(self, log: Path) -> None:
-        """Point to its *log*."""
-        super().__init__(
-            f"the embedded MongoDB was not ready after {_START_SECONDS:.0f} s", f"see {log}"
-        )
-
-
-class MongodRefusedError(StartupError):
-    """The embedded database runs, but won't be a replica set of one."""
-
-    def __init__(self, log: Path, error: PyMongoError) -> None:
-        """Name the kind of *error*, and point to the *log*."""
-        kind = f"{type(error).__name__}, code {getattr(error, 'code', None)}"
-        super().__init__(f"the embedded MongoDB could not be set up ({kind})", f"see {log}")
-
-
-class DataFolderReleaseError(StartupError):
-    """The data folder was written by a MongoDB release that this one can't continue from."""
-
-    def __init__(self, folder: Path, mongod: Mongod) -> None:
-        """Name the *folder* and the release that can't read it."""
-        release = ".".join(map(str, mongod.version))
-        super().__init__(
-            f"another MongoDB release wrote the data folder {folder}; {mongod.path} is {release}",
-            "set PRIVACYRIGHTS_MONGOD to that one, or PRIVACYRIGHTS_DATA_DIR to another folder",
-        )
 
 
 class EmbeddedMongo:
@@ -162,7 +111,7 @@ class EmbeddedMongo:
                 async with asyncio.timeout(_START_SECONDS):
                     await self._ready(self._process, mongod)
             except TimeoutError as error:
-                raise MongodSlowError(self.log) from error
+                raise MongodSlowError(self.log, _START_SECONDS) from error
         except BaseException:
             await self.stop()
             raise
@@ -228,14 +177,16 @@ class EmbeddedMongo:
         try:
             await asyncio.wait({exited, electing}, return_when=asyncio.FIRST_COMPLETED)
             if exited.done():
-                raise self._failure(exited.result(), mongod)
+                raise failure_of(exited.result(), self._folder, mongod)
             await electing
         except PyMongoError as error:
             # If it ended while being asked, the exit says more than the broken connection.
             await asyncio.wait({exited}, timeout=_EXIT_SECONDS)
             if exited.done():
-                raise self._failure(exited.result(), mongod) from error
-            raise MongodRefusedError(self.log, error) from error
+                raise failure_of(exited.result(), self._folder, mongod) from error
+            raise MongodRefusedError(
+                self.log, type(error).__name__, getattr(error, "code", None)
+            ) from error
         finally:
             electing.cancel()
             exited.cancel()
@@ -260,20 +211,6 @@ class EmbeddedMongo:
             else:
                 writer.close()
                 return
-
-    def _failure(self, code: int, mongod: Mongod) -> StartupError:
-        path = self._folder.path
-        if code == _EXIT_WRONG_RELEASE:
-            return DataFolderReleaseError(path, mongod)
-        trouble = first_trouble(self.log, self._folder.errors)
-        # A disk can be too full for the log to say so.
-        if trouble.is_full_disk or shutil.disk_usage(path).free < _LEAST_FREE_BYTES:
-            return DiskFullError(path)
-        if "DBPathInUse" in trouble.words:
-            return DataFolderInUseError(path, "another MongoDB")
-        if "Permission denied" in trouble.words:
-            return DataFolderUnwritableError(path, "Permission denied")
-        return MongodExitedError(code, self.log, trouble.words)
 
 
 async def _configure(client: _Client, host: str) -> None:

@@ -17,17 +17,9 @@ from server.storage.deployment import (
     StandaloneError,
     require_replica_set,
 )
-from server.storage.embedded import EmbeddedMongo
 from server.storage.mongod_binary import find_mongod
 
 _SECRETS = ("canary-user", "canary-password", "canary-option")
-
-
-@pytest.fixture(scope="module")
-async def replica_set(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """Give the URI of a replica set."""
-    async with EmbeddedMongo(tmp_path_factory.mktemp("set")) as uri:
-        yield uri
 
 
 @pytest.fixture
@@ -54,9 +46,9 @@ async def check(uri: str, *, wait_ms: int = 10_000) -> None:
         await require_replica_set(client)
 
 
-async def test_replica_set_is_accepted(replica_set: str) -> None:
+async def test_replica_set_is_accepted(mongo_uri: str) -> None:
     """A replica set of a release that is served passes."""
-    await check(replica_set)
+    await check(mongo_uri)
 
 
 async def test_standalone_is_refused(standalone: str) -> None:
@@ -75,22 +67,22 @@ async def test_unreachable_is_told_without_secrets(tmp_path: Path) -> None:
     assert_no_secrets(raised.value)
 
 
-async def test_refused_credentials_are_told_without_secrets(replica_set: str) -> None:
+async def test_refused_credentials_are_told_without_secrets(mongo_uri: str) -> None:
     """A wrong password is told as one, and neither user nor password repeated."""
     user, password, option = _SECRETS
-    uri = replica_set.replace("mongodb://", f"mongodb://{user}:{password}@")
+    uri = mongo_uri.replace("mongodb://", f"mongodb://{user}:{password}@")
 
     with pytest.raises(MongoRefusedError, match="user or password") as raised:
         await check(f"{uri}&appName={option}")
     assert_no_secrets(raised.value)
 
 
-async def test_old_release_is_refused(replica_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_old_release_is_refused(mongo_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release before the oldest served is refused; here the oldest served is set too high."""
     monkeypatch.setattr("server.storage.deployment._WIRE_6_0", 1000)
 
     with pytest.raises(MongoTooOldError, match=r"MongoDB \d+\.\d+\.\d+ – mend: "):
-        await check(replica_set)
+        await check(mongo_uri)
 
 
 def assert_no_secrets(error: StartupError) -> None:
