@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import structlog
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from server.domain.catalogues import Catalogues
 from server.domain.clock import SystemClock
+from server.domain.consent import Consents
 from server.domain.errors import StorageUnavailableError
 from server.domain.identifiers import TimeOrderedIds
+from server.domain.instructions import Instructions
 from server.domain.ports import Ports
+from server.domain.tenants import Tenants
 from server.handlers import registry
+from server.handlers.catalogue import CatalogueHandler
+from server.handlers.catalogue_file import apply_first_catalogue
+from server.handlers.consent import ConsentHandler
+from server.handlers.tenant import TenantHandler
 from server.interceptors import Drain, Guard
 from server.logs import canonical_logger
 from server.serving import Server, ServerLimits
@@ -34,6 +41,8 @@ from server.storage.leases import Leases
 from server.storage.reader import MongoReader
 from server.storage.schema import Schema
 from server.storage.waking import Waking
+from server.workers import Worker, working
+from server.workers.catalogue import CatalogueRefresher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -41,33 +50,43 @@ if TYPE_CHECKING:
     from server.domain.ports import Clock
     from server.settings import Settings
 
-WORKER_PAUSE_SECONDS = 5.0
-"""How long a worker that failed is left alone before it goes on."""
-
 _log = structlog.get_logger("server.compose")
 
 
-class Worker(Protocol):
-    """Something that goes on beside the calls for as long as the server runs."""
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The domain's services, which handlers and workers share."""
 
-    @property
-    def name(self) -> str:
-        """What logs call it."""
-        ...
-
-    async def run(self) -> None:
-        """Work until cancelled."""
-        ...
+    catalogues: Catalogues
+    tenants: Tenants
+    instructions: Instructions
+    consents: Consents
 
 
-def handlers(ports: Ports) -> tuple[object, ...]:  # noqa: ARG001 – until the first one is built
-    """Return a handler for each service that is built, with its domain's services."""
-    return ()
+def services(ports: Ports) -> Services:
+    """Return the domain's services on *ports*."""
+    catalogues = Catalogues(ports)
+    tenants = Tenants(ports)
+    return Services(
+        catalogues=catalogues,
+        tenants=tenants,
+        instructions=Instructions(ports, tenants, catalogues),
+        consents=Consents(ports, catalogues),
+    )
 
 
-def workers(ports: Ports) -> tuple[Worker, ...]:  # noqa: ARG001 – until the first one is built
+def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
+    """Return a handler for each service of the contract that is built."""
+    return (
+        CatalogueHandler(services.catalogues, services.instructions, ports.clock),
+        ConsentHandler(services.consents, ports.clock),
+        TenantHandler(services.tenants, ports.clock),
+    )
+
+
+def workers(services: Services, settings: Settings) -> tuple[Worker, ...]:
     """Return what goes on beside the calls."""
-    return ()
+    return (CatalogueRefresher(services.catalogues, milliseconds=settings.catalogue_refresh_ms),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +132,12 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         keyring = EnvelopeKeyring(reader, LocalFileKeyService.open(settings.master_key_path))
         await keyring.require_fit()
         ports = Ports(reader, committer, keyring, clock, TimeOrderedIds(clock))
-        built = handlers(ports)
-        await stack.enter_async_context(_working(workers(ports)))
+        domain = services(ports)
+        await domain.catalogues.refresh()
+        if settings.catalogue is not None:
+            await apply_first_catalogue(settings.catalogue, domain.catalogues, clock)
+        built = handlers(domain, ports)
+        await stack.enter_async_context(working(workers(domain, settings)))
         yield App(_server(settings, built, driver), ports, built, database, ended)
 
 
@@ -210,25 +233,3 @@ async def _drain(committer: MongoCommitter, seconds: float) -> None:
     if not await committer.drain(seconds):
         # Each of them is whole or absent, and a repeat of its call tells which.
         _log.error("commits unconfirmed at the end", seconds=seconds)
-
-
-@asynccontextmanager
-async def _working(workers: tuple[Worker, ...]) -> AsyncGenerator[None]:
-    """Run *workers* during the block."""
-    tasks = [asyncio.create_task(_kept_working(worker)) for worker in workers]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _kept_working(worker: Worker) -> None:
-    """Run *worker* for ever: a failure is logged, and is no reason to stop what is due by law."""
-    while True:
-        try:
-            await worker.run()
-        except Exception:  # noqa: BLE001 – it is logged, and the others go on
-            _log.exception("worker failed", worker=worker.name)
-        await asyncio.sleep(WORKER_PAUSE_SECONDS)

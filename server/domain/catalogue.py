@@ -70,9 +70,9 @@ class PublishedText:
     """The words behind a digest; the id is the digest."""
 
     id: str
+    tenant: str
     locale: str
     text: str
-    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +170,14 @@ class Proposal:
 class Catalogue:
     """Everything in force at one time. The id is the number in 12 digits, so that ids sort."""
 
+    id: str
+    tenant: str
     number: int = 0
     effective_time: datetime | None = None
-    purposes: dict[str, Purpose] = field(default_factory=dict)
-    categories: dict[str, Category] = field(default_factory=dict)
-    policy_versions: dict[str, PolicyVersion] = field(default_factory=dict)
-    retention_rules: dict[str, RetentionRule] = field(default_factory=dict)
-    id: str = ""
-    tenant: str = ""
+    purposes: dict[str, Purpose] = field(default_factory=dict[str, Purpose])
+    categories: dict[str, Category] = field(default_factory=dict[str, Category])
+    policy_versions: dict[str, PolicyVersion] = field(default_factory=dict[str, PolicyVersion])
+    retention_rules: dict[str, RetentionRule] = field(default_factory=dict[str, RetentionRule])
 
     def purpose(self, id: str) -> Purpose:
         """Return the purpose *id*.
@@ -261,6 +261,7 @@ class Catalogue:
         number = self.number + 1
         return Catalogue(
             id=f"{number:012d}",
+            tenant=self.tenant,
             number=number,
             effective_time=now,
             purposes=purposes,

@@ -110,7 +110,7 @@ class Catalogues:
         """Work on *ports*; empty until the first `refresh`."""
         self._ports = ports
         self._commands = Commands(ports.reader, ports.committer, ports.keyring)
-        self.current = Catalogue()
+        self.current = Catalogue(id="", tenant=PLATFORM)
 
     async def refresh(self) -> None:
         """Read the newest catalogue, if there is a newer one than that in memory."""

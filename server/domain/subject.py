@@ -59,8 +59,8 @@ class Subject:
     key: bytes | None
     sealed_id: bytes | None
     entry: str
-    consents: dict[str, ConsentState] = field(default_factory=dict)
-    objections: dict[str, str] = field(default_factory=dict)
+    consents: dict[str, ConsentState] = field(default_factory=dict[str, ConsentState])
+    objections: dict[str, str] = field(default_factory=dict[str, str])
     restriction: str = ""
     erased_time: datetime | None = None
 

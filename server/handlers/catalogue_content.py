@@ -20,7 +20,7 @@ from server.domain.catalogue import (
     RetentionRule,
     TextRef,
 )
-from server.domain.catalogues import CatalogueChange, ChangeState, Review
+from server.domain.catalogues import PLATFORM, CatalogueChange, ChangeState, Review
 from server.domain.values import Role, locale, optional_sentence, resource_id, sentence
 from server.handlers import names
 from server.handlers.fields import MAX_NAME, Fields
@@ -177,7 +177,9 @@ def _texts(
             f"{at}[{index}].text", lambda words: sentence(words, most=MAX_TEXT), message.text
         )
         digest = hashlib.sha256(message.text.encode()).hexdigest()
-        published.setdefault(digest, PublishedText(id=digest, locale=language, text=text))
+        published.setdefault(
+            digest, PublishedText(id=digest, tenant=PLATFORM, locale=language, text=text)
+        )
         refs.append(TextRef(locale=language, digest=digest))
     return tuple(refs)
 
