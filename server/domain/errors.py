@@ -9,6 +9,7 @@
     ├── FAILED_PRECONDITION  what the law or the state of things forbids, one subclass per ground
     ├── PERMISSION_DENIED    ProcessingNotAllowedError
     ├── UNIMPLEMENTED        NotBuiltYetError
+    ├── RESOURCE_EXHAUSTED   LimitExceededError
     ├── ABORTED              ConcurrentChangeError
     ├── UNAVAILABLE          StorageUnavailableError
     └── DATA_LOSS            SealedContentCorruptError (STORED_DATA_CORRUPT)
@@ -33,6 +34,7 @@ class Code(StrEnum):
     ALREADY_EXISTS = "ALREADY_EXISTS"
     PERMISSION_DENIED = "PERMISSION_DENIED"
     FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
     ABORTED = "ABORTED"
     UNIMPLEMENTED = "UNIMPLEMENTED"
     UNAVAILABLE = "UNAVAILABLE"
@@ -427,6 +429,13 @@ class CommercialDisclosureError(ForbiddenByStateError):
     words = "personal data is not disclosed for commercial purposes"
 
 
+class LegalGroundMissingError(ForbiddenByStateError):
+    """An authority gets what the law makes it get: ground, scope and approver are known (S9)."""
+
+    reason = "LEGAL_GROUND_MISSING"
+    words = "a disclosure to an authority needs its legal ground, its scope and who approved it"
+
+
 class ProcessingNotAllowedError(DomainError):
     """The verdict on this processing is "no"; the metadata says why."""
 
@@ -445,6 +454,16 @@ class NotBuiltYetError(DomainError):
     def __init__(self, *, what: str) -> None:
         """Refuse the method or field *what*."""
         super().__init__(f"{what} is part of the contract, but not built yet", what=what)
+
+
+class LimitExceededError(DomainError):
+    """As much of something as there may be is there, and waiting does not help."""
+
+    code, reason = Code.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED"
+
+    def __init__(self, *, what: str, limit: int) -> None:
+        """Refuse more than *limit* of *what*, such as "messages of an inquiry"."""
+        super().__init__(f"there may be no more than {limit} {what}", what=what, limit=limit)
 
 
 class ConcurrentChangeError(DomainError):
