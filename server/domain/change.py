@@ -28,6 +28,7 @@ class Kind(StrEnum):
     REQUESTS = "requests"
     EXPORTS = "exports"
     CERTIFICATES = "certificates"
+    ERASURES = "erasures"
     INTERACTIONS = "interactions"
     SWEEPS = "sweeps"
     NOTICES = "notices"

@@ -65,6 +65,16 @@ DECLARATIONS: dict[Kind, Declaration] = {
     Kind.CERTIFICATES: Declaration(
         required=("tenant",), properties=_PERSONAL, indexes=(_OF_SUBJECT,)
     ),
+    Kind.ERASURES: Declaration(
+        required=("tenant", "version", "subject", "generation", "time", "key_digest", "purged"),
+        properties={**_PERSONAL, "time": _TIME},
+        # The list of one tenant, that of all for whoever restores a backup, and the purge's work.
+        indexes=(
+            Index(("tenant", "time", "_id")),
+            Index(("time", "_id")),
+            Index(("purged", "time", "_id")),
+        ),
+    ),
     Kind.DISCLOSURES: Declaration(
         required=("tenant",), properties=_PERSONAL, indexes=(_OF_SUBJECT,)
     ),
