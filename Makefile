@@ -26,7 +26,8 @@ $(READY): requirements/build.txt requirements/dev.txt pyproject.toml clients/pyt
 
 .PHONY: run
 run: $(READY) ## Serve on 127.0.0.1:50051 over an embedded MongoDB (ARGS="--show-config")
-	@exec $(PY) -m server $(ARGS)
+	@PRIVACYRIGHTS_CATALOGUE="$${PRIVACYRIGHTS_CATALOGUE:-deploy/catalogue/chatbot-platform.json}" \
+		exec $(PY) -m server $(ARGS)
 
 .PHONY: demo
 demo: $(READY) ## Tell the policy's story end to end, on a server and a database of its own
