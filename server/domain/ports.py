@@ -147,6 +147,26 @@ class Keyring(Protocol):
         """
         ...
 
+    async def seal_for_tenant(self, tenant: str, content: bytes, context: str) -> bytes:
+        """Encrypt *content* under the key of *tenant*, bound to *context* (what and where it is).
+
+        For what is kept about a tenant's and our own professionals, such as contacts; what
+        is kept about a data subject is sealed under that person's own key.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+        """
+        ...
+
+    async def unseal_for_tenant(self, tenant: str, sealed: bytes, context: str) -> bytes:
+        """Decrypt what `seal_for_tenant` made for the same tenant and context.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+            SealedContentCorruptError: it was altered, or sealed for another tenant or context.
+        """
+        ...
+
     async def new_tenant_key(self, tenant: str) -> bytes:
         """Return a fresh tenant key, wrapped by the key service."""
         ...

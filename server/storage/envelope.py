@@ -5,8 +5,8 @@ Shapes:
     binding: each part as four bytes of length, big-endian, and its UTF-8
 
 A random nonce allows 2^32 sealings under one key (NIST SP 800-38D section 8.3). A subject's
-key seals what is kept about one person, a tenant's wraps one key per subject and
-generation: both stay far below.
+key seals what is kept about one person; of those derived from a tenant's, one wraps a key
+per subject and generation, and one seals contacts and inquiries: all stay far below.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The key hierarchy: key service → tenant key → subject key → what is kept about a person.
 
+A tenant key also gives the key of what is kept about the tenant's professionals.
 Destroying the one wrapped copy of a subject key destroys everything sealed under it, in
 every process, with the next read: subject keys are never cached (Art. 17, Art. 32(1)(a)).
 """
@@ -54,6 +55,7 @@ class EnvelopeKeyring:
         subject key: 32 bytes; wrapped, an envelope bound to tenant and reference.
         sealed: four bytes of generation, then an envelope bound to context, tenant,
             reference and generation: 33 bytes more than the content.
+        sealed for a tenant: an envelope bound to context and tenant.
     """
 
     def __init__(
@@ -111,6 +113,25 @@ class EnvelopeKeyring:
             raise SubjectErasedError(generation=subject.generation)
         bound_to = self._content_binding(subject, context)
         return envelope.unseal(cipher, sealed[_GENERATION_BYTES:], bound_to)
+
+    async def seal_for_tenant(self, tenant: str, content: bytes, context: str) -> bytes:
+        """Encrypt *content* under a key of *tenant*, bound to *context* (what and where it is).
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+        """
+        keys = await self._tenant_keys(tenant)
+        return envelope.seal(keys.content, content, self._tenant_content_binding(tenant, context))
+
+    async def unseal_for_tenant(self, tenant: str, sealed: bytes, context: str) -> bytes:
+        """Decrypt what `seal_for_tenant` made for the same tenant and context.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+            SealedContentCorruptError: it was altered, or sealed for another tenant or context.
+        """
+        keys = await self._tenant_keys(tenant)
+        return envelope.unseal(keys.content, sealed, self._tenant_content_binding(tenant, context))
 
     async def new_tenant_key(self, tenant: str) -> bytes:
         """Return a fresh tenant key, wrapped by the key service, for the tenant's document."""
@@ -176,15 +197,25 @@ class EnvelopeKeyring:
         place = (context, subject.tenant, subject.reference, str(subject.generation))
         return envelope.binding("content/v1", *place)
 
+    def _tenant_content_binding(self, tenant: str, context: str) -> bytes:
+        return envelope.binding("tenant-content/v1", context, tenant)
+
 
 class _TenantKeys:
-    """What is derived from one tenant key: one key for references, one that wraps subject keys."""
+    """What is derived from one tenant key: a key for each use, so that none weakens another.
 
-    __slots__ = ("references", "wrapping")
+    Shapes:
+        references: makes pseudonyms of subjects.
+        wrapping: wraps subject keys.
+        content: seals what is kept about the tenant's professionals.
+    """
+
+    __slots__ = ("content", "references", "wrapping")
 
     def __init__(self, tenant_key: bytes) -> None:
         self.references = hmac.new(_derive(tenant_key, b"reference/v1"), digestmod=sha256)
         self.wrapping = AESGCM(_derive(tenant_key, b"subject-keys/v1"))
+        self.content = AESGCM(_derive(tenant_key, b"tenant-content/v1"))
 
 
 def _derive(tenant_key: bytes, info: bytes) -> bytes:
