@@ -14,15 +14,18 @@ from pymongo.errors import PyMongoError
 from server.domain.catalogues import Catalogues
 from server.domain.clock import SystemClock
 from server.domain.consent import Consents
+from server.domain.disclosure import Disclosures
 from server.domain.errors import StorageUnavailableError
 from server.domain.identifiers import TimeOrderedIds
 from server.domain.instructions import Instructions
 from server.domain.ports import Ports
+from server.domain.recipients import Recipients
 from server.domain.tenants import Tenants
 from server.handlers import registry
 from server.handlers.catalogue import CatalogueHandler
 from server.handlers.catalogue_file import apply_first_catalogue
 from server.handlers.consent import ConsentHandler
+from server.handlers.disclosure import DisclosureHandler
 from server.handlers.tenant import TenantHandler
 from server.interceptors import Drain, Guard
 from server.logs import canonical_logger
@@ -61,17 +64,22 @@ class Services:
     tenants: Tenants
     instructions: Instructions
     consents: Consents
+    recipients: Recipients
+    disclosures: Disclosures
 
 
 def services(ports: Ports) -> Services:
     """Return the domain's services on *ports*."""
     catalogues = Catalogues(ports)
     tenants = Tenants(ports)
+    recipients = Recipients(ports, catalogues)
     return Services(
         catalogues=catalogues,
         tenants=tenants,
         instructions=Instructions(ports, tenants, catalogues),
         consents=Consents(ports, catalogues),
+        recipients=recipients,
+        disclosures=Disclosures(ports, catalogues, recipients),
     )
 
 
@@ -80,6 +88,7 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
     return (
         CatalogueHandler(services.catalogues, services.instructions, ports.clock),
         ConsentHandler(services.consents, ports.clock),
+        DisclosureHandler(services.recipients, services.disclosures, ports.clock),
         TenantHandler(services.tenants, ports.clock),
     )
 

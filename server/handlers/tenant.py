@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-
 from privacyrights.v1 import tenant_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.ports import Clock
 from server.domain.tenants import Chatbot, Tenant, Tenants
 from server.domain.values import resource_id, time_zone
 from server.handlers import names
+from server.handlers.etags import etag
 from server.handlers.fields import Fields
 from server.handlers.pages import page
 from server.handlers.times import timestamp
@@ -46,7 +45,7 @@ class TenantHandler:
                 time_zone=created.time_zone,
                 create_time=timestamp(created.create_time),
                 update_time=timestamp(created.create_time),
-                etag=_etag(1),
+                etag=etag(1),
             ),
             consistency_token=committed.token,
         )
@@ -128,7 +127,7 @@ def _tenant(tenant: Tenant) -> pb.Tenant:
         time_zone=tenant.time_zone,
         create_time=timestamp(tenant.create_time),
         update_time=timestamp(tenant.update_time),
-        etag=_etag(tenant.version),
+        etag=etag(tenant.version),
     )
 
 
@@ -139,7 +138,3 @@ def _chatbot(chatbot: Chatbot) -> pb.Chatbot:
         create_time=timestamp(chatbot.create_time),
         last_interaction_date=chatbot.last_interaction_date,
     )
-
-
-def _etag(version: int) -> str:
-    return base64.urlsafe_b64encode(f"v{version}".encode()).decode().rstrip("=")

@@ -115,14 +115,18 @@ class Recipient(_message.Message):
     contract: _builtins.str
     """Required unless it is an authority. The contract, 1–500 characters."""
     safeguard: Global___TransferSafeguard.ValueType
-    """Required outside the European Economic Area. What makes the transfer lawful."""
+    """Required outside the European Economic Area, and then another than EEA. What makes the
+    transfer lawful.
+    """
     vetting_digest: _builtins.str
     """Required. SHA-256 of the evidence of its vetting, 64 hexadecimal digits."""
     etag: _builtins.str
     """Output only. Changes with every update (AIP-154)."""
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required unless it is an authority. The purposes it serves. Format: `purposes/{purpose}`."""
+        """Required unless it is an authority. The purposes it serves, at most 100. Format:
+        `purposes/{purpose}`.
+        """
 
     @_builtins.property
     def safeguard_expire_time(self) -> _timestamp_pb2.Timestamp:

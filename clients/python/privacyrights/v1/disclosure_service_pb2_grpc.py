@@ -77,7 +77,7 @@ class DisclosureServiceServicer:
         """Registers a recipient with what vetted it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, PURPOSE_NOT_FOUND.
         - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, COMMERCIAL_DISCLOSURE.
         """
@@ -117,23 +117,26 @@ class DisclosureServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordDisclosure(self, request, context):
-        """Records that a subject's data was disclosed. It shows in the subject's access answer, and the
-        recipient is told of later rectification, erasure and restriction (Art. 19).
+        """Records that a subject's data was disclosed, if that was lawful at the time of the disclosure.
+        It shows in the subject's access answer, and the recipient is told of later rectification,
+        erasure and restriction (Art. 19).
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RECIPIENT_NOT_FOUND / CATEGORY_NOT_FOUND /
         PURPOSE_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING /
-        SUBJECT_ERASED.
+        - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
+        its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
+        PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDisclosures(self, request, context):
-        """Lists a subject's disclosures, newest first.
+        """Lists the disclosures of a subject's present life, the newest record first. That they were
+        shown is recorded in the ledger.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.

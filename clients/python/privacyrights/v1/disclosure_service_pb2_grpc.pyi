@@ -39,7 +39,7 @@ class DisclosureServiceStub:
     """Registers a recipient with what vetted it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, PURPOSE_NOT_FOUND.
     - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, COMMERCIAL_DISCLOSURE.
     """
@@ -63,19 +63,22 @@ class DisclosureServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     RecordDisclosure: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.RecordDisclosureRequest, _disclosure_service_pb2.RecordDisclosureResponse]
-    """Records that a subject's data was disclosed. It shows in the subject's access answer, and the
-    recipient is told of later rectification, erasure and restriction (Art. 19).
+    """Records that a subject's data was disclosed, if that was lawful at the time of the disclosure.
+    It shows in the subject's access answer, and the recipient is told of later rectification,
+    erasure and restriction (Art. 19).
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RECIPIENT_NOT_FOUND / CATEGORY_NOT_FOUND /
       PURPOSE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING /
-      SUBJECT_ERASED.
+    - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
+      its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
+      PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
     """
     ListDisclosures: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListDisclosuresRequest, _disclosure_service_pb2.ListDisclosuresResponse]
-    """Lists a subject's disclosures, newest first.
+    """Lists the disclosures of a subject's present life, the newest record first. That they were
+    shown is recorded in the ledger.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
@@ -93,7 +96,7 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     """Registers a recipient with what vetted it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, PURPOSE_NOT_FOUND.
     - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, COMMERCIAL_DISCLOSURE.
     """
@@ -117,19 +120,22 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     RecordDisclosure: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.RecordDisclosureRequest, _disclosure_service_pb2.RecordDisclosureResponse]  # type: ignore[assignment]
-    """Records that a subject's data was disclosed. It shows in the subject's access answer, and the
-    recipient is told of later rectification, erasure and restriction (Art. 19).
+    """Records that a subject's data was disclosed, if that was lawful at the time of the disclosure.
+    It shows in the subject's access answer, and the recipient is told of later rectification,
+    erasure and restriction (Art. 19).
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RECIPIENT_NOT_FOUND / CATEGORY_NOT_FOUND /
       PURPOSE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING /
-      SUBJECT_ERASED.
+    - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
+      its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
+      PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
     """
     ListDisclosures: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListDisclosuresRequest, _disclosure_service_pb2.ListDisclosuresResponse]  # type: ignore[assignment]
-    """Lists a subject's disclosures, newest first.
+    """Lists the disclosures of a subject's present life, the newest record first. That they were
+    shown is recorded in the ledger.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
@@ -150,7 +156,7 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         """Registers a recipient with what vetted it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, PURPOSE_NOT_FOUND.
         - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, COMMERCIAL_DISCLOSURE.
         """
@@ -198,16 +204,18 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disclosure_service_pb2.RecordDisclosureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.RecordDisclosureResponse, _abc.Awaitable[_disclosure_service_pb2.RecordDisclosureResponse]]:
-        """Records that a subject's data was disclosed. It shows in the subject's access answer, and the
-        recipient is told of later rectification, erasure and restriction (Art. 19).
+        """Records that a subject's data was disclosed, if that was lawful at the time of the disclosure.
+        It shows in the subject's access answer, and the recipient is told of later rectification,
+        erasure and restriction (Art. 19).
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RECIPIENT_NOT_FOUND / CATEGORY_NOT_FOUND /
           PURPOSE_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING /
-          SUBJECT_ERASED.
+        - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
+          its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
+          PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
         """
 
     @_abc_1.abstractmethod
@@ -216,7 +224,8 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _disclosure_service_pb2.ListDisclosuresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.ListDisclosuresResponse, _abc.Awaitable[_disclosure_service_pb2.ListDisclosuresResponse]]:
-        """Lists a subject's disclosures, newest first.
+        """Lists the disclosures of a subject's present life, the newest record first. That they were
+        shown is recorded in the ledger.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
