@@ -5,7 +5,7 @@
     │                        ConsistencyTokenInvalidError · FieldNotInCategoryError
     │                        FieldTypeMismatchError · TimeInFutureError
     ├── NOT_FOUND            NotFoundError: one subclass per kind of thing
-    ├── ALREADY_EXISTS       RequestIdReusedError · ResourceExistsError
+    ├── ALREADY_EXISTS       RequestIdReusedError · ResourceExistsError · RequestAlreadyOpenError
     ├── FAILED_PRECONDITION  what the law or the state of things forbids, one subclass per ground
     ├── PERMISSION_DENIED    ProcessingNotAllowedError
     ├── UNIMPLEMENTED        NotBuiltYetError
@@ -272,6 +272,16 @@ class ResourceExistsError(DomainError):
     def __init__(self, *, thing: str) -> None:
         """Refuse to make a second *thing* with the same id."""
         super().__init__(f"a {thing} with this id exists", resource=thing)
+
+
+class RequestAlreadyOpenError(DomainError):
+    """A verified request for the same right is open: a second one would only repeat it."""
+
+    code, reason = Code.ALREADY_EXISTS, "REQUEST_ALREADY_OPEN"
+
+    def __init__(self, *, request: str) -> None:
+        """Refuse, naming the open *request*."""
+        super().__init__("a verified request of the same kind is open", request=request)
 
 
 class ForbiddenByStateError(DomainError):

@@ -1,0 +1,301 @@
+"""A subject's request and its course, from receipt to a final state (Art. 12, 15-22).
+
+    AWAITING_IDENTITY ──► AWAITING_CONTROLLER ──► IN_PROGRESS ──► COMPLETED, PARTIALLY_COMPLETED
+            │     only where the tenant decides        │
+            └────────► every open state ──► REFUSED, WITHDRAWN; unverified ones ──► EXPIRED
+
+Everything here is pure: a step returns the request as it stands after it, or refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from server.domain.errors import (
+    ControllerNotAuthorisedError,
+    IdentityNotVerifiedError,
+    IllegalTransitionError,
+)
+from server.domain.periods import end_of_period
+from server.domain.values import Role
+
+MONTHS_TO_ANSWER = 1
+"""Art. 12(3): "without undue delay and in any event within one month of receipt"."""
+
+STORE = "store"
+"""This service itself, as a place that holds data."""
+
+
+class Right(StrEnum):
+    """Which right a request exercises."""
+
+    ACCESS = "access"
+    RECTIFICATION = "rectification"
+    COMPLETION = "completion"
+    ERASURE = "erasure"
+    RESTRICTION = "restriction"
+    LIFTING_OF_RESTRICTION = "lifting_of_restriction"
+    OBJECTION = "objection"
+    PORTABILITY = "portability"
+    CONSENT_WITHDRAWAL = "consent_withdrawal"
+
+
+class State(StrEnum):
+    """Where a request stands."""
+
+    AWAITING_IDENTITY = "awaiting_identity"
+    AWAITING_CONTROLLER = "awaiting_controller"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    PARTIALLY_COMPLETED = "partially_completed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class Step(StrEnum):
+    """What can happen to a request."""
+
+    ATTEST = "attest"
+    AUTHORISE = "authorise"
+    EXECUTE = "execute"
+    REFUSE = "refuse"
+    WITHDRAW = "withdraw"
+    EXPIRE = "expire"
+
+
+VERIFIED = frozenset({State.AWAITING_CONTROLLER, State.IN_PROGRESS})
+"""Open, and known to be the person's own: only these stand in the way of another (trap: else a
+stranger's request would block the person's)."""
+
+OPEN = VERIFIED | {State.AWAITING_IDENTITY}
+
+POSSIBLE: Mapping[Step, frozenset[State]] = {
+    Step.ATTEST: frozenset({State.AWAITING_IDENTITY}),
+    Step.AUTHORISE: frozenset({State.AWAITING_CONTROLLER}),
+    Step.EXECUTE: frozenset({State.IN_PROGRESS}),
+    Step.REFUSE: OPEN,
+    Step.WITHDRAW: OPEN,
+    Step.EXPIRE: frozenset({State.AWAITING_IDENTITY}),
+}
+"""Step → the states that it can be taken from; every other is refused."""
+
+
+class Assurance(StrEnum):
+    """How sure the platform is of who asked."""
+
+    LOW = "low"
+    SUBSTANTIAL = "substantial"
+    HIGH = "high"
+
+
+class Ground(StrEnum):
+    """The law's grounds for refusing."""
+
+    MANIFESTLY_UNFOUNDED = "manifestly_unfounded"
+    EXCESSIVE = "excessive"
+    NOT_IDENTIFIABLE = "not_identifiable"
+    RIGHTS_OF_OTHERS = "rights_of_others"
+    FREEDOM_OF_EXPRESSION = "freedom_of_expression"
+    LEGAL_OBLIGATION = "legal_obligation"
+    PUBLIC_HEALTH = "public_health"
+    ARCHIVING_OR_RESEARCH = "archiving_or_research"
+    LEGAL_CLAIMS = "legal_claims"
+    COMPELLING_LEGITIMATE_GROUNDS = "compelling_legitimate_grounds"
+    RESTRICTED_BY_LAW = "restricted_by_law"
+    RIGHT_NOT_APPLICABLE = "right_not_applicable"
+
+
+_ONLY_FOR: Mapping[Ground, frozenset[Right]] = {
+    Ground.RIGHTS_OF_OTHERS: frozenset({Right.ACCESS, Right.PORTABILITY}),  # Art. 15(4), 20(4)
+    Ground.FREEDOM_OF_EXPRESSION: frozenset({Right.ERASURE}),  # Art. 17(3)(a)
+    Ground.LEGAL_OBLIGATION: frozenset({Right.ERASURE}),  # Art. 17(3)(b)
+    Ground.PUBLIC_HEALTH: frozenset({Right.ERASURE}),  # Art. 17(3)(c)
+    Ground.ARCHIVING_OR_RESEARCH: frozenset({Right.ERASURE, Right.OBJECTION}),  # 17(3)(d), 21(6)
+    Ground.LEGAL_CLAIMS: frozenset({Right.ERASURE, Right.OBJECTION}),  # Art. 17(3)(e), 21(1)
+    Ground.COMPELLING_LEGITIMATE_GROUNDS: frozenset({Right.OBJECTION}),  # Art. 21(1)
+}
+
+
+def may_be_refused_on(ground: Ground, right: Right) -> bool:
+    """Whether the law offers *ground* against *right*."""
+    return right in _ONLY_FOR.get(ground, frozenset(Right))
+
+
+class Ending(StrEnum):
+    """How one place that holds data ended for a request."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    SILENT = "silent"
+    UNCOVERED = "uncovered"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a request in one place; `detail` holds no personal data."""
+
+    holder: str
+    ending: Ending
+    time: datetime
+    record_count: int = 0
+    category: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the platform's login established; `method` is no personal data."""
+
+    assurance: Assurance
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class RightsRequest:
+    """A request, with its clock. It outlives the person's data: it shows that we answered.
+
+    Shapes:
+        id: `tenant/id`; the id's letter tells the role.
+        subject: the subject's id, `tenant/reference`.
+        generation: the life of the subject that it was received for; it touches no other.
+        due_time: the first moment after the period.
+        sealed_authorised_by: who instructed for the tenant, under the tenant's key.
+        sealed_statement, sealed_instruction, sealed_explanation: words that can be about the
+            person, under the subject's key; they go with it.
+        export: the id of the export that answers it, or "".
+    """
+
+    id: str
+    tenant: str
+    version: int
+    role: Role
+    subject: str
+    generation: int
+    right: Right
+    state: State
+    receive_time: datetime
+    create_time: datetime
+    due_time: datetime
+    identity: Identity | None = None
+    authorise_time: datetime | None = None
+    sealed_authorised_by: bytes | None = None
+    sealed_statement: bytes | None = None
+    sealed_instruction: bytes | None = None
+    sealed_explanation: bytes | None = None
+    ground: Ground | None = None
+    end_time: datetime | None = None
+    results: tuple[Result, ...] = ()
+    export: str = ""
+    export_expire_time: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        tenant, _, id = self.id.partition("/")
+        return f"tenants/{tenant}/rightsRequests/{id}"
+
+    @property
+    def reference(self) -> str:
+        """The subject reference."""
+        return self.subject.rpartition("/")[2]
+
+    def require(self, step: Step) -> None:
+        """Do nothing if *step* can be taken now.
+
+        Raises:
+            IdentityNotVerifiedError: it is to be executed, and nobody knows whose wish it is.
+            ControllerNotAuthorisedError: it is to be executed, and the tenant hasn't decided.
+            IllegalTransitionError: the state doesn't allow it.
+        """
+        if self.state in POSSIBLE[step]:
+            return
+        if step is Step.EXECUTE and self.state is State.AWAITING_IDENTITY:
+            raise IdentityNotVerifiedError
+        if step is Step.EXECUTE and self.state is State.AWAITING_CONTROLLER:
+            raise ControllerNotAuthorisedError
+        raise IllegalTransitionError(state=self.state)
+
+    def attested(self, identity: Identity) -> RightsRequest:
+        """Return the request of a person who is known to be the one.
+
+        Raises:
+            IllegalTransitionError: it was verified before, or has ended.
+        """
+        self.require(Step.ATTEST)
+        return self._next(identity=identity, state=_once_verified(self.role))
+
+    def authorised(self, *, time: datetime, by: bytes, instruction: bytes | None) -> RightsRequest:
+        """Return the request as the tenant, who is the controller, instructs to execute it.
+
+        *by* and *instruction* are sealed. Raises:
+            IllegalTransitionError: it doesn't wait for the tenant.
+        """
+        self.require(Step.AUTHORISE)
+        return self._next(
+            state=State.IN_PROGRESS,
+            authorise_time=time,
+            sealed_authorised_by=by,
+            sealed_instruction=instruction,
+        )
+
+    def executed(self, results: Sequence[Result], *, time: datetime) -> RightsRequest:
+        """Return the request as it ended in each place: COMPLETED only if all of them confirmed.
+
+        Raises:
+            DomainError: what `require` raises.
+        """
+        self.require(Step.EXECUTE)
+        done = bool(results) and all(result.ending is Ending.CONFIRMED for result in results)
+        return self._next(
+            state=State.COMPLETED if done else State.PARTIALLY_COMPLETED,
+            end_time=time,
+            results=tuple(results),
+        )
+
+    def refused(
+        self, ground: Ground, *, explanation: bytes | None, time: datetime
+    ) -> RightsRequest:
+        """Return the request as refused on *ground*, with the sealed *explanation*.
+
+        Raises:
+            IllegalTransitionError: it has ended.
+        """
+        self.require(Step.REFUSE)
+        return self._next(
+            state=State.REFUSED, end_time=time, ground=ground, sealed_explanation=explanation
+        )
+
+    def withdrawn(self, *, time: datetime) -> RightsRequest:
+        """Return the request as withdrawn by the person.
+
+        Raises:
+            IllegalTransitionError: it has ended.
+        """
+        self.require(Step.WITHDRAW)
+        return self._next(state=State.WITHDRAWN, end_time=time)
+
+    def _next(self, **changes: object) -> RightsRequest:
+        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
+
+
+def due_time(receive_time: datetime, zone: str) -> datetime:
+    """Return when the month that runs from *receive_time* is over, for somebody in *zone*."""
+    day = receive_time.astimezone(ZoneInfo(zone)).date()
+    return end_of_period(day, MONTHS_TO_ANSWER, zone)
+
+
+def first_state(role: Role, identity: Identity | None) -> State:
+    """Return the state that a request begins in, with or without an attested *identity*."""
+    return State.AWAITING_IDENTITY if identity is None else _once_verified(role)
+
+
+def _once_verified(role: Role) -> State:
+    # Towards a tenant's end-users we are the processor: the tenant decides (Art. 28(3)(a), (e)).
+    return State.AWAITING_CONTROLLER if role is Role.PROCESSOR else State.IN_PROGRESS
