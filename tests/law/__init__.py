@@ -1,0 +1,1 @@
+"""One file per article: each docstring states the duty in plain words."""
