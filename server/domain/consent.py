@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.catalogue import Catalogue, Purpose
     from server.domain.catalogues import Catalogues
-    from server.domain.change import Committed
+    from server.domain.change import Committed, Write
     from server.domain.ledger import Entry
     from server.domain.ports import Freshness, Ports
     from server.domain.processing import Verdict
@@ -276,7 +276,9 @@ class Consents:
                 for purpose, state in sorted(subject.consents.items())
                 if state.choice is Choice.GRANTED
             )
-            after, decisions, entries = subject, [], []
+            after = subject
+            decisions: list[Write] = []
+            entries: list[Entry] = []
             for id in granted:
                 purpose = await self._catalogues.purpose(id)
                 new = NewDecision(
@@ -291,7 +293,7 @@ class Consents:
                 (saved(replace(after, version=subject.version + 1)), *decisions) if granted else ()
             )
             return Decision(
-                writes=writes, entries=tuple(entries), outcome=ConsentsWithdrawn(granted, now)
+                writes=decisions, entries=entries, outcome=ConsentsWithdrawn(granted, now)
             )
 
         return await self._commands.run(call, who.tenant, ConsentsWithdrawn, decide)

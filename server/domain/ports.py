@@ -35,8 +35,12 @@ class Query:
 
     table: Table
     tenant: str | None
-    equals: Mapping[str, Scalar | tuple[Scalar, ...]] = field(default_factory=dict)
-    at_most: Mapping[str, str | int | datetime] = field(default_factory=dict)
+    equals: Mapping[str, Scalar | tuple[Scalar, ...]] = field(
+        default_factory=dict[str, "Scalar | tuple[Scalar, ...]"]
+    )
+    at_most: Mapping[str, str | int | datetime] = field(
+        default_factory=dict[str, "str | int | datetime"]
+    )
     order: str = "id"
     after: tuple[object, str] | None = None
     limit: int = 100

@@ -164,7 +164,8 @@ async def test_history_is_paged_newest_first(
     who = end_user(await new_tenant(channel))
     given = [(await grant(channel, who, CUSTOMISE)).decision for _ in range(5)]
 
-    found, token = [], ""
+    found: list[str] = []
+    token = last = ""
     while True:
         page = await consent.ListConsentDecisions(
             pb.ListConsentDecisionsRequest(subject=who, page_size=2, page_token=token)
