@@ -22,4 +22,4 @@ class Call:
     rpc: str
     request_id: str = ""
     content: bytes = b""
-    notes: dict[str, str] = field(default_factory=dict, compare=False)
+    notes: dict[str, str] = field(default_factory=dict[str, str], compare=False)

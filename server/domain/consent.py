@@ -289,9 +289,8 @@ class Consents:
                 decisions.append(Insert(consents(who.role), decision))
                 entries.append(entry)
             # One write of the subject for all decisions: its version rises by one.
-            writes = (
-                (saved(replace(after, version=subject.version + 1)), *decisions) if granted else ()
-            )
+            if granted:
+                decisions.append(saved(replace(after, version=subject.version + 1)))
             return Decision(
                 writes=decisions, entries=entries, outcome=ConsentsWithdrawn(granted, now)
             )
