@@ -10,12 +10,9 @@ from server.storage import token
 from server.storage.collections import Layout
 from server.storage.driver import Driver
 from server.storage.failures import NotStorableError, WriteRefusedError
-from server.storage.pending import Pending, Receipt
+from server.storage.pending import ABSENT, Pending, Receipt
 from server.storage.place import Document, Place
 from server.storage.transaction import Transaction
-
-_ABSENT = 0
-"""The version that a document is expected to have before it is inserted."""
 
 
 class Batch:
@@ -38,8 +35,8 @@ class Batch:
         answers: dict[Pending, Receipt | Exception] = {}
         async with self._driver.transaction() as transaction:
             first_calls = await self._first_calls(transaction)
-            fresh = []
-            repeats = []
+            fresh: list[Pending] = []
+            repeats: list[tuple[Pending, Document]] = []
             for change in self._changes:
                 stored = first_calls.get(change.once.key) if change.once is not None else None
                 if stored is None:
@@ -57,12 +54,13 @@ class Batch:
 
     async def _first_calls(self, transaction: Transaction) -> dict[str, Document]:
         keys = [change.once.key for change in self._changes if change.once is not None]
-        if not keys:
+        if not keys and any(change.places for change in self._changes):
             return {}
+        # Also for a change that does nothing at all: its token needs a time.
         found = await transaction.find(self._idempotency, {"_id": {"$in": keys}})
         return {record["_id"]: record for record in found}
 
-    async def stale(self, place: Place) -> dict[Pending, Exception]:
+    async def stale(self, place: Place) -> set[Pending]:
         """Return the changes that expect another state of documents in *place* than there is."""
         expected = {
             target.id: (change, version)
@@ -72,9 +70,9 @@ class Batch:
         }
         versions = await self._driver.versions(place, list(expected))
         return {
-            change: ConflictError()
+            change
             for id, (change, version) in expected.items()
-            if versions.get(id, _ABSENT) != version
+            if versions.get(id, ABSENT) != version
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from server.domain.change import PLATFORM_KINDS, Kind, Table
 from server.domain.values import Role
@@ -62,7 +63,7 @@ class Declaration:
 
     shard_key: tuple[str, ...] = ("tenant", "_id")
     required: tuple[str, ...] = ()
-    properties: Document = field(default_factory=dict)
+    properties: Document = field(default_factory=dict[str, Any])
     indexes: tuple[Index, ...] = ()
 
     def validator(self) -> Document:

@@ -6,13 +6,15 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
+import structlog
+
 from server.domain.change import Change, Committed
-from server.domain.errors import StorageUnavailableError
+from server.domain.errors import ConflictError, StorageUnavailableError
 from server.domain.ports import Clock
 from server.storage.batch import Batch, verdict
 from server.storage.collections import Layout
@@ -24,6 +26,11 @@ from server.storage.place import Place
 
 E = TypeVar("E")
 
+_FIRST_PAUSE, _LAST_PAUSE = 0.005, 0.5
+"""Seconds between attempts at a transaction that the database aborted."""
+
+_log = structlog.get_logger("server.storage")
+
 
 @dataclass(frozen=True, slots=True)
 class CommitLimits:
@@ -33,7 +40,7 @@ class CommitLimits:
         in_flight: transactions under way at a time.
         batch_max: most changes in one.
         batch_bytes: most bytes of documents in one; a command of MongoDB takes 16 MiB.
-        queue_max: most changes that wait; beyond it callers are told to come back.
+        waiting_bytes: most bytes of changes that wait; beyond it callers are told to come back.
         seconds: how long a change is tried before its caller is told that nobody knows.
         remembered: how long a repeat of a call is recognised.
     """
@@ -41,7 +48,7 @@ class CommitLimits:
     in_flight: int = 2
     batch_max: int = 256
     batch_bytes: int = 8 * 1024 * 1024
-    queue_max: int = 10_000
+    waiting_bytes: int = 64 * 1024 * 1024
     seconds: float = 10
     remembered: timedelta = timedelta(days=7)
 
@@ -75,6 +82,7 @@ class MongoCommitter:
         self._claims: dict[Target, Pending] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
+        self._unanswered = 0
         self._is_closed = False
 
     async def commit(self, change: Change, outcome: type[E]) -> Committed[E]:
@@ -91,9 +99,10 @@ class MongoCommitter:
                 and a repeat with the same request id tells.
             NotStorableError: the change breaks a validator: a programming error.
         """
-        if self._is_closed or len(self._queue) >= self._limits.queue_max:
-            raise StorageUnavailableError
         pending = self._compiler.compile(change, self._clock.now() + self._limits.remembered)
+        if self._is_closed or self._unanswered + pending.size > self._limits.waiting_bytes:
+            raise StorageUnavailableError
+        self._unanswered += pending.size
         self._queue.append(pending)
         self._start()
         receipt = await pending.answer
@@ -124,6 +133,8 @@ class MongoCommitter:
             while batch := self._take():
                 try:
                     await self._settle(batch)
+                except Exception:  # noqa: BLE001 – logged; the next batch must not suffer
+                    _log.exception("commit failed")
                 finally:
                     # Only a bug, or the end of the process, leaves anybody without an answer.
                     for pending in batch:
@@ -157,6 +168,7 @@ class MongoCommitter:
             for target in pending.expected:
                 del self._claims[target]
             waiting.extend(pending.rivals)
+            self._unanswered -= pending.size
         self._queue.extendleft(reversed(waiting))
 
     async def _settle(self, batch: list[Pending]) -> None:
@@ -168,48 +180,51 @@ class MongoCommitter:
         if len(batch) == 1:
             batch[0].fail(verdict(refusal))
             return
-        # Who is stale is found by one read; most often the others then pass together.
+        # One read tells who is stale; most often the others then pass together.
         stale = await self._stale(batch, refusal.place)
-        for pending, error in stale.items():
-            pending.fail(error)
+        for pending in stale:
+            pending.fail(ConflictError())
         rest = [pending for pending in batch if pending not in stale]
-        if stale and rest and await self._attempt(rest, until) is None:
+        if stale and (not rest or await self._attempt(rest, until) is None):
             return
-        if not stale or rest:
-            for pending in rest:
-                alone = await self._attempt([pending], until)
-                if alone is not None:
-                    pending.fail(verdict(alone))
+        for pending in rest:
+            refusal = await self._attempt([pending], until)
+            if refusal is not None:
+                pending.fail(verdict(refusal))
 
-    async def _stale(self, batch: list[Pending], place: Place) -> dict[Pending, Exception]:
-        if place == self._layout.idempotency:
-            return {}  # Another server took the same call: the next attempt finds its outcome.
+    async def _stale(self, batch: list[Pending], place: Place) -> set[Pending]:
         try:
             return await Batch(self._driver, self._layout, batch).stale(place)
-        except (StorageUnavailableError, TransactionAbortedError):
-            return {}
+        except StorageUnavailableError:
+            return set()
 
     async def _attempt(self, batch: Sequence[Pending], until: float) -> WriteRefusedError | None:
         """Run *batch* until it is durable, refused, or out of time; answer all unless refused."""
-        pause = 0.005
+        pause = _FIRST_PAUSE
         while True:
+            left = max(0.0, until - time.monotonic())
             try:
-                left = max(0.0, until - time.monotonic())
-                answers = await Batch(self._driver, self._layout, batch).run(commit_seconds=left)
+                self._answer(
+                    await Batch(self._driver, self._layout, batch).run(commit_seconds=left)
+                )
             except WriteRefusedError as refusal:
-                return refusal
+                if refusal.place != self._layout.idempotency:
+                    return refusal
+                # Another server took the same call meanwhile: the next attempt finds its outcome.
             except TransactionAbortedError:
-                if time.monotonic() < until:
-                    await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 – spreads load
-                    pause = min(pause * 2, 0.5)
-                    continue
-                answers = {pending: StorageUnavailableError() for pending in batch}
-            except StorageUnavailableError:
-                answers = {pending: StorageUnavailableError() for pending in batch}
-            self._answer(answers)
-            return None
+                pass
+            except StorageUnavailableError as error:
+                self._answer(dict.fromkeys(batch, error))
+                return None
+            else:
+                return None
+            if not left:
+                self._answer(dict.fromkeys(batch, StorageUnavailableError()))
+                return None
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 – spreads load
+            pause = min(pause * 2, _LAST_PAUSE)
 
-    def _answer(self, answers: dict[Pending, Receipt | Exception]) -> None:
+    def _answer(self, answers: Mapping[Pending, Receipt | Exception]) -> None:
         written: set[Place] = set()
         for pending, answer in answers.items():
             if isinstance(answer, Exception):

@@ -48,7 +48,7 @@ def _omission(type: type[Any]) -> _Omission:
 def _default(field: Field[Any]) -> object:
     if field.default is not MISSING:
         # A number or a bool is stored even when it is 0: it says something.
-        return field.default if isinstance(field.default, str | bytes | tuple | None) else True
+        return True if isinstance(field.default, int | float) else field.default
     return field.default_factory() if field.default_factory is not MISSING else MISSING
 
 
@@ -65,7 +65,7 @@ def to_document(entity: Any) -> Document:
     """
     built = to_value(entity)
     document: Document = {"_id": built.pop("id")}
-    empty = _omission(type(entity)).empty
+    empty = _omission(entity.__class__).empty
     for name, value in built.items():
         if value is not None and (value or name not in empty):
             document[name] = value

@@ -6,13 +6,14 @@ runs in memory, for quick tests, is `server.storage.memory`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Any, ClassVar
 
 import bson
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
 from pymongo import AsyncMongoClient
@@ -42,22 +43,25 @@ DURABLE: Mapping[str, Any] = {
 TUNABLE: Mapping[str, Any] = {
     "appname": "privacyrights",
     "connectTimeoutMS": 5_000,
+    "heartbeatFrequencyMS": 2_000,
     "maxPoolSize": 64,
     "serverSelectionTimeoutMS": 5_000,
-    "socketTimeoutMS": 30_000,
+    "socketTimeoutMS": 20_000,
     "waitQueueTimeoutMS": 5_000,
 }
 """What the URI of a deployment may say otherwise."""
 
 MAX_COMMIT_MS = 10_000
+MAX_READ_MS = 10_000
 _CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
 class Driver:
     """MongoDB through PyMongo's asyncio API; belongs to the event loop that it is made in."""
 
-    is_transactional: ClassVar[bool] = True
     has_change_streams: ClassVar[bool] = True
+    read_concern: ClassVar[ReadConcern] = ReadConcern("snapshot")
+    write_concern: ClassVar[WriteConcern] = WriteConcern("majority", j=True)
 
     def __init__(self, uri: str, **options: Any) -> None:
         """Prepare to talk to the MongoDB at *uri*; nothing is sent yet."""
@@ -85,17 +89,17 @@ class Driver:
         """
         try:
             encoded = bson.encode(document, codec_options=_CODEC)
-        except (bson.errors.BSONError, OverflowError):
+        except (BSONError, OverflowError):
             raise NotStorableError("a document holds what BSON can't") from None
         return RawBSONDocument(encoded), len(encoded)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncGenerator[Transaction]:
         """Start a transaction that is aborted unless it is committed inside the block."""
         async with await self._session(causal_consistency=False) as session:
             starting = session.start_transaction(
-                read_concern=ReadConcern("snapshot"),
-                write_concern=WriteConcern("majority", j=True),
+                read_concern=self.read_concern,
+                write_concern=self.write_concern,
                 read_preference=ReadPreference.PRIMARY,
                 max_commit_time_ms=MAX_COMMIT_MS,
             )
@@ -119,7 +123,7 @@ class Driver:
     ) -> list[Document]:
         """Return the majority-committed documents that match, at least as fresh as *since*."""
         collection = self._client[place.database][place.collection]
-        asked: dict[str, Any] = {"limit": limit}
+        asked: dict[str, Any] = {"limit": limit, "max_time_ms": MAX_READ_MS}
         if sort:
             asked["sort"] = list(sort)
         documents: list[Document]
@@ -159,10 +163,9 @@ class Driver:
 
     async def count(self, place: Place, filter: Document) -> int:
         """Return how many documents match."""
+        collection = self._client[place.database][place.collection]
         with translated():
-            number: int = await self._client[place.database][place.collection].count_documents(
-                filter
-            )
+            number: int = await collection.count_documents(filter, maxTimeMS=MAX_READ_MS)
         return number
 
     async def command(self, database: str, command: Document) -> Document:
@@ -178,8 +181,8 @@ class Driver:
     @asynccontextmanager
     async def watch(
         self, database: str, collections: Sequence[str]
-    ) -> AsyncIterator[AsyncIterator[str]]:
-        """Yield the names of *collections* as they are written to, from now on."""
+    ) -> AsyncGenerator[Callable[[], Awaitable[str]]]:
+        """Yield what waits for the next write to *collections* and returns its collection."""
         pipeline = [
             {"$match": {"ns.coll": {"$in": list(collections)}}},
             {"$project": {"ns.coll": 1}},
@@ -190,19 +193,18 @@ class Driver:
             async with stream:
                 # The first attempt opens the stream: what is written from here on is seen.
                 first = await stream.try_next()
-                yield _names(first, stream)
+                seen = [first] if first is not None else []
+
+                async def next_write() -> str:
+                    event = seen.pop() if seen else await stream.next()
+                    return str(event["ns"]["coll"])
+
+                yield next_write
 
     async def _session(self, *, causal_consistency: bool) -> Any:
         with translated():
             starting = self._client.start_session(causal_consistency=causal_consistency)
             return await starting if isawaitable(starting) else starting
-
-
-async def _names(first: Document | None, stream: Any) -> AsyncIterator[str]:
-    if first is not None:
-        yield first["ns"]["coll"]
-    async for event in stream:
-        yield event["ns"]["coll"]
 
 
 class MotorDriver(Driver):

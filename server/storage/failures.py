@@ -12,7 +12,7 @@ dropped here, together with the exception that held it; what stays is a number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import structlog
@@ -21,9 +21,15 @@ from pymongo.errors import OperationFailure, PyMongoError
 from server.domain.errors import StorageUnavailableError
 from server.storage.place import Place
 
+INVALID_OPTIONS = 72
+"""Among others: a time that the database hasn't reached."""
+NAMESPACE_EXISTS = 48
 DUPLICATE_KEY = 11000
 TRANSIENT = "TransientTransactionError"
 UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+
+# What the schema, leases and reads with tokens ask for knowingly.
+_EXPECTED = frozenset({INVALID_OPTIONS, NAMESPACE_EXISTS, DUPLICATE_KEY})
 
 _log = structlog.get_logger("server.storage")
 
@@ -60,7 +66,7 @@ class NotStorableError(TypeError):
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated() -> Generator[None]:
     """Turn what a driver raises inside the block into one of our own errors."""
     try:
         yield
@@ -72,6 +78,8 @@ def _translation(error: PyMongoError) -> Exception:
     number = error.code if isinstance(error, OperationFailure) else None
     if error.has_error_label(TRANSIENT):
         return TransactionAbortedError()
+    if number in _EXPECTED:
+        return DatabaseRefusedError(number)
     if number is not None:
         _log.warning("database refused", reason=f"MongoDB error {number}")
         return DatabaseRefusedError(number)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -84,7 +84,7 @@ class Leases:
         await self._modify(_held(lease), {"$set": {"expire_time": "$$NOW"}})
 
     @asynccontextmanager
-    async def keeping(self, lease: Lease) -> AsyncIterator[None]:
+    async def keeping(self, lease: Lease) -> AsyncGenerator[None]:
         """Renew *lease* during the block, and release it at the end.
 
         Raises:

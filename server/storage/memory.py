@@ -7,7 +7,7 @@ Everything happens between two awaits of the event loop, so that nobody sees hal
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
@@ -88,7 +88,6 @@ class MemoryTransaction(Transaction):
 class MemoryDriver(Driver):
     """The same as `Driver`, over mongomock."""
 
-    is_transactional = False
     has_change_streams = False
 
     def __init__(self) -> None:
@@ -114,7 +113,7 @@ class MemoryDriver(Driver):
         return document, 0
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[MemoryTransaction]:
+    async def transaction(self) -> AsyncGenerator[MemoryTransaction]:
         """Start a transaction that is taken back unless it is committed inside the block."""
         transaction = MemoryTransaction(self)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,9 +11,13 @@ from server.storage.collections import Layout
 from server.storage.declarations import DECLARATIONS
 from server.storage.documents import to_document, to_value
 from server.storage.driver import Driver
+from server.storage.failures import NotStorableError
 from server.storage.place import Document, Place
 
 LEDGER = Table(Kind.LEDGER)
+
+ABSENT = 0
+"""The version that a document is expected to have before it is inserted."""
 
 
 class Target(NamedTuple):
@@ -34,27 +37,37 @@ class Receipt(NamedTuple):
     stored: Document | None = None
 
 
-@dataclass(slots=True, eq=False)
 class Pending:
     """A change that waits for its commit.
 
     Shapes:
-        expected: document → the version it must have; 0 where it must not exist yet.
+        expected: document → the version it must have, or ABSENT.
         size: bytes of what is sent, roughly.
         rivals: changes that touch one of the same documents and so wait for this one.
     """
 
-    once: Once | None
-    inserts: list[tuple[Place, object]] = field(default_factory=list)
-    replaces: list[tuple[Place, Document, object]] = field(default_factory=list)
-    deletes: list[tuple[Place, Document]] = field(default_factory=list)
-    purges: list[tuple[Place, Document]] = field(default_factory=list)
-    expected: dict[Target, int] = field(default_factory=dict)
-    size: int = 0
-    rivals: list[Pending] = field(default_factory=list)
-    answer: asyncio.Future[Receipt] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
+    __slots__ = (
+        "answer",
+        "deletes",
+        "expected",
+        "inserts",
+        "once",
+        "purges",
+        "replaces",
+        "rivals",
+        "size",
     )
+
+    def __init__(self, once: Once | None) -> None:
+        self.once = once
+        self.inserts: list[tuple[Place, object]] = []
+        self.replaces: list[tuple[Place, Document, object]] = []
+        self.deletes: list[tuple[Place, Document]] = []
+        self.purges: list[tuple[Place, Document]] = []
+        self.expected: dict[Target, int] = {}
+        self.size = 0
+        self.rivals: list[Pending] = []
+        self.answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
 
     def succeed(self, receipt: Receipt) -> None:
         """Answer the caller, if it still waits."""
@@ -104,8 +117,8 @@ class Compiler:
                 "outcome": to_value(change.once.outcome),
                 "expire_time": expire_time,
             }
+            _expect(pending, Target(self._idempotency, change.once.key), ABSENT)
             self._insert(pending, self._idempotency, record)
-            pending.expected[Target(self._idempotency, change.once.key)] = 0
         return pending
 
     def _insert(self, pending: Pending, place: Place, document: Document) -> None:
@@ -116,27 +129,36 @@ class Compiler:
     def _add(self, pending: Pending, write: Write) -> None:
         place = self._places[write.table]
         if isinstance(write, Purge):
-            filter: Document = {
-                "tenant": write.tenant,
-                "subject": write.subject,
-                "generation": {"$lte": write.generation},
-            }
-            pending.purges.append((place, filter))
+            pending.purges.append((place, _lives(write)))
             return
         document = to_document(write.entity)
         target = Target(place, document["_id"])
         if isinstance(write, Insert):
+            _expect(pending, target, ABSENT)
             self._insert(pending, place, document)
-            pending.expected[target] = 0
             return
         before = write.entity.version - 1 if isinstance(write, Replace) else write.entity.version
+        _expect(pending, target, before)
         filter = {"_id": document["_id"], "version": before}
         for name in DECLARATIONS[write.table.kind].shard_key:
             filter[name] = document[name]
-        pending.expected[target] = before
         if isinstance(write, Delete):
             pending.deletes.append((place, filter))
             return
         prepared, size = self._prepare(document)
         pending.size += size
         pending.replaces.append((place, filter, prepared))
+
+
+def _expect(pending: Pending, target: Target, version: int) -> None:
+    if target in pending.expected:
+        raise NotStorableError("a change writes a document twice")
+    pending.expected[target] = version
+
+
+def _lives(purge: Purge) -> Document:
+    return {
+        "tenant": purge.tenant,
+        "subject": purge.subject,
+        "generation": {"$lte": purge.generation},
+    }

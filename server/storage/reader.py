@@ -13,7 +13,7 @@ from server.storage import token
 from server.storage.collections import Layout
 from server.storage.documents import from_value, is_left_out, to_entity
 from server.storage.driver import Driver
-from server.storage.failures import DatabaseRefusedError
+from server.storage.failures import INVALID_OPTIONS, DatabaseRefusedError
 from server.storage.place import Document, Place
 from server.storage.waking import Waking
 
@@ -21,9 +21,6 @@ E = TypeVar("E")
 
 POINT_READS_IN_FLIGHT = 2
 """Finds that are under way for one collection; what arrives meanwhile waits and goes together."""
-
-_INVALID_OPTIONS = 72
-"""What MongoDB answers to a time that it hasn't reached."""
 
 
 class PointReads:
@@ -128,7 +125,7 @@ class MongoReader:
             try:
                 found = await self._driver.find(place, {"_id": id}, since=since)
             except DatabaseRefusedError as error:
-                if error.number == _INVALID_OPTIONS:
+                if error.number == INVALID_OPTIONS:
                     raise ConsistencyTokenInvalidError from None
                 raise
             return found[0] if found else None
@@ -140,7 +137,7 @@ class MongoReader:
     async def find(self, query: Query, type: type[E]) -> Sequence[E]:
         """Return one page of what *query* asks for, in its order.
 
-        A field that is empty matches no `at_most`, and is sorted before every value.
+        A field that is empty matches no `at_most` or `at_least`, and is sorted before every value.
         """
         return [to_entity(document, type) for document in await self._page(query, query.after)]
 
@@ -200,6 +197,8 @@ def _filter(query: Query) -> Document:
         filter[_stored(name)] = {"$in": list(values)} if len(values) != 1 else values[0]
     for name, most in query.at_most.items():
         filter.setdefault("$and", []).append({_stored(name): {"$lte": most}})
+    for name, least in query.at_least.items():
+        filter.setdefault("$and", []).append({_stored(name): {"$gte": least}})
     return filter
 
 
@@ -214,7 +213,9 @@ def _stored(name: str) -> str:
 def _value(document: Document, field: str) -> Any:
     value: Any = document
     for name in field.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
+        if value is None:
+            return None
+        value = value.get(name)
     return value
 
 

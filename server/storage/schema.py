@@ -20,7 +20,7 @@ from server.startup import StartupError
 from server.storage.collections import Declaration, Layout
 from server.storage.declarations import DECLARATIONS, IDEMPOTENCY
 from server.storage.driver import Driver
-from server.storage.failures import DUPLICATE_KEY, DatabaseRefusedError
+from server.storage.failures import DUPLICATE_KEY, NAMESPACE_EXISTS, DatabaseRefusedError
 from server.storage.leases import MAJORITY_JOURNALED, Lease, LeaseLostError, Leases
 from server.storage.place import Document, Place
 
@@ -29,7 +29,6 @@ LEASE_SECONDS = 30
 POLL_SECONDS = 0.1
 
 _STATE = "schema"
-_NAMESPACE_EXISTS = 48
 
 _log = structlog.get_logger("server.storage")
 
@@ -121,12 +120,12 @@ class Schema:
         # Collections first: a migration may write into one that is new.
         await self._declare()
         version = max(1, (await self._state())["version"])
-        await self._record(lease, version, self._digest if version == self._version else "")
+        await self.record(lease, version, self._digest if version == self._version else "")
         for migration in self._migrations[version - 1 :]:
             _log.info("migrating", migration=migration.title)
             await migration.apply(self._driver, self._layout)
             version += 1
-            await self._record(lease, version, self._digest if version == self._version else "")
+            await self.record(lease, version, self._digest if version == self._version else "")
 
     def _declared(self) -> Iterator[tuple[Place, Declaration]]:
         for table, place in self._layout.places():
@@ -147,7 +146,7 @@ class Schema:
         try:
             await self._driver.command(place.database, {"create": place.collection, **validation})
         except DatabaseRefusedError as error:
-            if error.number != _NAMESPACE_EXISTS:
+            if error.number != NAMESPACE_EXISTS:
                 raise
             await self._driver.command(place.database, {"collMod": place.collection, **validation})
         if declaration.indexes:
@@ -160,7 +159,7 @@ class Schema:
                 },
             )
 
-    async def _record(self, lease: Lease, version: int, digest: str) -> None:
+    async def record(self, lease: Lease, version: int, digest: str) -> None:
         """Record what holds, unless a later holder of the lease has recorded anything."""
         place = self._layout.schema
         try:

@@ -89,13 +89,11 @@ class Waking:
         """Watch what is waited for in *database*, until nobody waits."""
         while wanted := self._wanted(database):
             try:
-                async with self._driver.watch(database, sorted(wanted)) as names:
+                async with self._driver.watch(database, sorted(wanted)) as next_write:
                     self._watched[database] = wanted
                     # What was written before the stream was open would be missed.
                     self.wake(place for place in self._waiting if place.database == database)
-                    async for name in names:
-                        self.wake([place for place in self._waiting if place == (database, name)])
-                        break
+                    self.wake([Place(database, await next_write())])
             except (StorageUnavailableError, TransactionAbortedError):
                 _log.warning("change stream lost")
                 self._watched.pop(database, None)
