@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
 
     from server.domain.ports import Clock
     from server.settings import Settings
+
+CLOSE_SECONDS = 1.0
+"""How long the driver has to close its connections in order."""
 
 _log = structlog.get_logger("server.compose")
 
@@ -128,7 +132,7 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
     async with AsyncExitStack() as stack:
         uri, database, ended = await _database(stack, settings)
         driver = _driver(settings, uri)
-        stack.push_async_callback(driver.close)
+        stack.push_async_callback(_close, driver)
         layout = Layout(settings.database)
         await _prepare(Schema(driver, layout, Leases(driver, layout)), settings.database)
         waking = Waking(driver)
@@ -236,6 +240,12 @@ def _limits(settings: Settings) -> CommitLimits:
         batch_max=settings.commit_batch_max,
         remembered=timedelta(days=settings.idempotency_days),
     )
+
+
+async def _close(driver: Driver) -> None:
+    # It says goodbye to the database, and would wait for one that is gone.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(driver.close(), CLOSE_SECONDS)
 
 
 async def _drain(committer: MongoCommitter, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from server.interceptors.refusals import DrainingError
@@ -52,11 +53,10 @@ class Drain:
 
     async def idle(self, seconds: float) -> bool:
         """Tell whether, once draining has begun, nothing runs any more within *seconds*."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
+        if not self._idle.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), seconds)
+        return self._idle.is_set()
 
     def _left(self) -> None:
         if self._is_draining and not self._running:
