@@ -383,6 +383,13 @@ class CatalogueInconsistentError(ForbiddenByStateError):
         super().__init__(problem=problem)
 
 
+class BreachClosedError(ForbiddenByStateError):
+    """The breach is closed: its record is complete and takes no more."""
+
+    reason = "BREACH_CLOSED"
+    words = "the breach is closed"
+
+
 class IllegalTransitionError(ForbiddenByStateError):
     """The state of the thing doesn't allow this step."""
 

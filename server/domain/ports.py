@@ -28,6 +28,7 @@ class Query:
         equals: field → value, or field → tuple of values of which one must match. A dotted
             field reaches into an embedded document.
         at_most: field → highest value that matches (dates as `YYYY-MM-DD`, or times).
+        at_least: field → lowest value that matches.
         order: field to sort by ascending; ties are broken by id. "-field" sorts descending.
         after: (value of the order field, id) of the last document of the page before.
         limit: most documents returned.
@@ -39,6 +40,9 @@ class Query:
         default_factory=dict[str, "Scalar | tuple[Scalar, ...]"]
     )
     at_most: Mapping[str, str | int | datetime] = field(
+        default_factory=dict[str, "str | int | datetime"]
+    )
+    at_least: Mapping[str, str | int | datetime] = field(
         default_factory=dict[str, "str | int | datetime"]
     )
     order: str = "id"

@@ -8,7 +8,8 @@ method for each RPC that is built, by the RPC's name:
     async def ImportRecords(self, requests, call) -> ImportRecordsResponse
 
 `ENDLESS` names its streams that end only when either side hangs up: they are told to end
-as soon as the server drains. What isn't built answers UNIMPLEMENTED, NOT_BUILT_YET.
+as soon as the server drains. What isn't built answers UNIMPLEMENTED, NOT_BUILT_YET;
+`NOT_BUILT` names the fields, by RPC, that a method which is built refuses in the same way.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-_ATTRIBUTES = {"SERVICE", "ENDLESS"}
+_ATTRIBUTES = {"SERVICE", "ENDLESS", "NOT_BUILT"}
 _METHOD_HANDLERS = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,
