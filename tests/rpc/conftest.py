@@ -46,7 +46,7 @@ def logged() -> Logged:
     return lambda: [json.loads(line) for line in _written.getvalue()[start:].splitlines()]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def configured_logs() -> None:
     """Log to memory; a field that isn't allowed in a log is an error."""
     logs.configure(format="json", stream=_stream, strict=True)
