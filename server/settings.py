@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     mongod: str | None = None
     """Program of the embedded MongoDB; unset: the one on PATH, else the one installed along"""
 
-    mongod_cache_gb: float = Field(0.25, ge=0.25, le=1024)
+    mongod_cache_gb: float = Field(default=0.25, ge=0.25, le=1024)
     """Memory of the embedded MongoDB's cache, in GB; at least 0.25"""
 
     mongod_args: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = ()
@@ -163,25 +163,25 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level logged: `debug`, `info`, `warning` or `error`"""
 
-    drain_seconds: float = Field(20, ge=0, le=3600)
+    drain_seconds: float = Field(default=20, ge=0, le=3600)
     """Time that running calls get to finish when the server is told to stop, in s"""
 
-    default_deadline_seconds: float = Field(30, gt=0, le=3600)
+    default_deadline_seconds: float = Field(default=30, gt=0, le=3600)
     """Deadline of a call that brings none, in s"""
 
-    max_message_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024)
     """Largest message accepted, in bytes"""
 
-    commit_batch_max: int = Field(256, ge=1, le=1000)
+    commit_batch_max: int = Field(default=256, ge=1, le=1000)
     """Most changes that are committed together in one transaction"""
 
-    commit_in_flight: int = Field(2, ge=1, le=64)
+    commit_in_flight: int = Field(default=2, ge=1, le=64)
     """Most transactions that are committed at a time"""
 
-    idempotency_days: int = Field(30, ge=1, le=3650)
+    idempotency_days: int = Field(default=30, ge=1, le=3650)
     """Time for which the outcome of a `request_id` is kept, in days"""
 
-    catalogue_refresh_ms: int = Field(500, ge=10, le=60_000)
+    catalogue_refresh_ms: int = Field(default=500, ge=10, le=60_000)
     """Time after which another server's catalogue change is seen, at most, in ms"""
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict[str, Origin])

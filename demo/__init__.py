@@ -1,0 +1,1 @@
+"""The privacy policy's story, told by running it, with every promise checked."""
