@@ -11,6 +11,7 @@ from server.domain.catalogue import (
     CATALOGUES,
     TEXTS,
     Catalogue,
+    Category,
     Proposal,
     PublishedText,
     Purpose,
@@ -129,6 +130,16 @@ class Catalogues:
         if id not in self.current.purposes:
             await self.refresh()
         return self.current.purpose(id)
+
+    async def category(self, id: str) -> Category:
+        """Return the category *id* as it is in force.
+
+        Raises:
+            CategoryNotFoundError: there is none.
+        """
+        if id not in self.current.categories:
+            await self.refresh()
+        return self.current.category(id)
 
     async def propose(
         self, call: Call, *, proposal: Proposal, proposer: str, reason: str

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ T = TypeVar("T")
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
 _DIGEST_BYTES = 8
+_INT64 = 2**63
 
 
 class _Paged(Protocol):
@@ -50,8 +52,12 @@ class Page:
         if len(found) <= self.size:
             return found, ""
         shown = found[: self.size]
-        token = msgspec.msgpack.encode((self.list, *position(shown[-1])))
-        return shown, base64.urlsafe_b64encode(token).decode().rstrip("=")
+        return shown, self.token(position(shown[-1]))
+
+    def token(self, position: tuple[object, str]) -> str:
+        """Return the token of the page that begins after *position*: order value and id."""
+        token = msgspec.msgpack.encode((self.list, *position))
+        return base64.urlsafe_b64encode(token).decode().rstrip("=")
 
 
 class _Token(msgspec.Struct, array_like=True):
@@ -88,6 +94,13 @@ def _after(token: str, listed: bytes) -> tuple[object, str] | None:
         decoded = msgspec.msgpack.decode(raw, type=_Token)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise PageTokenInvalidError from None
-    if decoded.list != listed:
+    if decoded.list != listed or not _is_order_value(decoded.value):
         raise PageTokenInvalidError
     return decoded.value, decoded.id
+
+
+def _is_order_value(value: object) -> bool:
+    """Whether a list can be ordered by *value*: whoever reads a token can make one as well."""
+    if isinstance(value, int):
+        return abs(value) < _INT64
+    return value is None or isinstance(value, str | datetime)

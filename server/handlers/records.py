@@ -1,0 +1,244 @@
+"""RecordsService: translates between the contract and `domain.records`."""
+
+from __future__ import annotations
+
+from google.protobuf.struct_pb2 import Struct, Value
+
+from privacyrights.v1 import records_service_pb2 as pb
+from server.domain.call import Call
+from server.domain.errors import DomainError
+from server.domain.minimisation import FIELDS, Json, record_key, stated_reason
+from server.domain.ports import Clock
+from server.domain.record import DEFAULT_KEY, NewRecord, Opened, RecordPut, Source, Wanted
+from server.domain.record_batches import Outcome, RecordBatches
+from server.domain.records import Records
+from server.domain.registration import Registration, Summary
+from server.domain.values import InvalidValueError
+from server.handlers import names
+from server.handlers.failures import item_failure
+from server.handlers.fields import Fields
+from server.handlers.pages import page
+from server.handlers.times import timestamp
+
+MAX_PUTS = 1000
+MAX_CATEGORIES = 100
+
+_MAX_INTEGER = 2**53
+"""Up to here a double holds every integer."""
+
+_SOURCES_OUT = {source: pb.RecordSource.Value(f"RECORD_SOURCE_{source.name}") for source in Source}
+_SOURCES = {number: source for source, number in _SOURCES_OUT.items()}
+
+
+class RecordsHandler:
+    """Answers the calls of RecordsService."""
+
+    SERVICE = "privacyrights.v1.RecordsService"
+
+    def __init__(
+        self,
+        records: Records,
+        batches: RecordBatches,
+        registration: Registration,
+        clock: Clock,
+    ) -> None:
+        """Ask *records*, one at a time or in *batches*, and *registration*."""
+        self._records = records
+        self._batches = batches
+        self._registration = registration
+        self._clock = clock
+
+    async def RegisterSubject(
+        self, request: pb.RegisterSubjectRequest, call: Call
+    ) -> pb.RegisterSubjectResponse:
+        """Make a subject known."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        who = fields.subject("subject", request.subject)
+        event_time = fields.past_time("event_time", request, request.event_time)
+        fields.done()
+        committed = await self._registration.register(call, who, event_time=event_time)
+        return pb.RegisterSubjectResponse(
+            subject=_summary(committed.outcome), consistency_token=committed.token
+        )
+
+    async def GetSubject(self, request: pb.GetSubjectRequest, call: Call) -> pb.GetSubjectResponse:
+        """Return what is known of a subject, without the data."""
+        fields = Fields(self._clock.now())
+        who = fields.subject("subject", request.subject)
+        fields.done()
+        return pb.GetSubjectResponse(subject=_summary(await self._registration.get(call, who)))
+
+    async def PutRecord(self, request: pb.PutRecordRequest, call: Call) -> pb.PutRecordResponse:
+        """Keep a record."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        new = _new_record(fields, request)
+        fields.done()
+        committed = await self._records.put(call, new)
+        return pb.PutRecordResponse(
+            record_time=timestamp(committed.outcome.record_time),
+            generation=committed.outcome.generation,
+            consistency_token=committed.token,
+        )
+
+    async def BatchPutRecords(
+        self, request: pb.BatchPutRecordsRequest, call: Call
+    ) -> pb.BatchPutRecordsResponse:
+        """Keep many records, each by itself."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        tenant = _tenant_of_all(fields, request)
+        fields.done()
+        asked = [self._asked(item) for item in request.requests]
+        done = await self._batches.put(call, tenant, asked)
+        return pb.BatchPutRecordsResponse(
+            outcomes=[_outcome(outcome) for outcome in done.outcomes],
+            consistency_token=done.token,
+        )
+
+    async def ReadRecords(
+        self, request: pb.ReadRecordsRequest, call: Call
+    ) -> pb.ReadRecordsResponse:
+        """Return a subject's records for a purpose."""
+        fields = Fields(self._clock.now())
+        asked = page(fields, request)
+        who = fields.subject("subject", request.subject)
+        if len(request.categories) > MAX_CATEGORIES:
+            fields.wrong("categories", f"must not be more than {MAX_CATEGORIES}")
+        wanted = Wanted(
+            who=who,
+            purpose=fields.take("purpose", names.purpose, request.purpose),
+            reason=fields.take(
+                "reason", lambda text: stated_reason(text, who.value), request.reason
+            ),
+            categories=tuple(
+                fields.take(f"categories[{index}]", names.category, name)
+                for index, name in enumerate(request.categories[:MAX_CATEGORIES])
+            ),
+            freshness=fields.freshness(request.consistency),
+            after=asked.after,
+            size=asked.size,
+        )
+        fields.done()
+        reading = await self._records.read(call, wanted)
+        token = ""
+        if reading.has_more:
+            last = reading.records[-1].record
+            token = asked.token((last.category, last.id))
+        return pb.ReadRecordsResponse(
+            records=[_record(opened) for opened in reading.records],
+            next_page_token=token,
+            ledger_entry=names.to_name("ledgerEntries", reading.entry),
+        )
+
+    async def DeleteRecord(
+        self, request: pb.DeleteRecordRequest, call: Call
+    ) -> pb.DeleteRecordResponse:
+        """Delete a record."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        who = fields.subject("subject", request.subject)
+        category = fields.take("category", names.category, request.category)
+        key = fields.take("key", record_key, request.key or DEFAULT_KEY)
+        fields.done()
+        committed = await self._records.delete(call, who, category=category, key=key)
+        return pb.DeleteRecordResponse(consistency_token=committed.token)
+
+    def _asked(self, item: pb.PutRecordRequest) -> NewRecord | DomainError:
+        """Return what *item* of a batch asks for, or what is wrong with it: its own fault only."""
+        fields = Fields(self._clock.now())
+        new = _new_record(fields, item)
+        try:
+            fields.done()
+        except DomainError as error:
+            return error
+        return new
+
+
+def _tenant_of_all(fields: Fields, request: pb.BatchPutRecordsRequest) -> str:
+    """Return the tenant of every record of a batch, noting what is wrong with it as a whole."""
+    if not 1 <= len(request.requests) <= MAX_PUTS:
+        fields.wrong("requests", f"must be 1-{MAX_PUTS} records")
+        return ""
+    first = request.requests[0].subject
+    fields.role("requests[0].subject.role", first.role)
+    tenant = fields.take("requests[0].subject.tenant", names.tenant, first.tenant)
+    for index, item in enumerate(request.requests):
+        if (item.subject.tenant, item.subject.role) != (first.tenant, first.role):
+            fields.wrong(f"requests[{index}].subject", "must have the tenant and role of the first")
+        if item.request_id:
+            fields.wrong(f"requests[{index}].request_id", "must be empty: the batch has one")
+    return tenant
+
+
+def _new_record(fields: Fields, request: pb.PutRecordRequest) -> NewRecord:
+    record = request.record
+    who = fields.subject("subject", request.subject)
+    key = fields.take("record.key", record_key, record.key or DEFAULT_KEY)
+    if key == who.value:
+        fields.wrong("record.key", "must not be the subject's id")
+    return NewRecord(
+        who=who,
+        purpose=fields.take("purpose", names.purpose, request.purpose),
+        category=fields.take("record.category", names.category, record.category),
+        key=key,
+        fields=fields.take(FIELDS, _plain_fields, record.fields),
+        source=fields.choice("record.source", _SOURCES, record.source),
+    )
+
+
+def _plain_fields(struct: Struct) -> dict[str, Json]:
+    return {name: _plain(value) for name, value in struct.fields.items()}
+
+
+def _plain(value: Value) -> Json:
+    """Return *value* as JSON; a number that is whole is an int, as people write it."""
+    match value.WhichOneof("kind"):
+        case "string_value":
+            return value.string_value
+        case "number_value":
+            number = value.number_value
+            is_whole = number.is_integer() and abs(number) <= _MAX_INTEGER
+            return int(number) if is_whole else number
+        case "bool_value":
+            return value.bool_value
+        case "null_value":
+            return None
+        case "struct_value":
+            return _plain_fields(value.struct_value)
+        case "list_value":
+            return [_plain(each) for each in value.list_value.values]
+        case None:
+            raise InvalidValueError("must give every field a value")
+
+
+def _summary(summary: Summary) -> pb.SubjectSummary:
+    return pb.SubjectSummary(
+        reference=summary.reference,
+        generation=summary.generation,
+        create_time=timestamp(summary.create_time),
+        erase_time=timestamp(summary.erase_time),
+        restricted=summary.is_restricted,
+    )
+
+
+def _outcome(outcome: Outcome) -> pb.BatchPutRecordsResponse.Outcome:
+    if isinstance(outcome, RecordPut):
+        return pb.BatchPutRecordsResponse.Outcome(record_time=timestamp(outcome.record_time))
+    return pb.BatchPutRecordsResponse.Outcome(failure=item_failure(outcome))
+
+
+def _record(opened: Opened) -> pb.Record:
+    record = opened.record
+    fields = Struct()
+    fields.update(opened.fields)
+    return pb.Record(
+        category=f"categories/{record.category}",
+        key=record.key,
+        fields=fields,
+        source=_SOURCES_OUT[record.source],
+        purpose=f"purposes/{record.purpose}",
+        create_time=timestamp(record.create_time),
+        update_time=timestamp(record.update_time),
+    )
