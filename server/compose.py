@@ -21,12 +21,16 @@ from server.domain.identifiers import TimeOrderedIds
 from server.domain.instructions import Instructions
 from server.domain.ports import Ports
 from server.domain.recipients import Recipients
+from server.domain.record_batches import RecordBatches
+from server.domain.records import Records
+from server.domain.registration import Registration
 from server.domain.tenants import Tenants
 from server.handlers import registry
 from server.handlers.catalogue import CatalogueHandler
 from server.handlers.catalogue_file import apply_first_catalogue
 from server.handlers.consent import ConsentHandler
 from server.handlers.disclosure import DisclosureHandler
+from server.handlers.records import RecordsHandler
 from server.handlers.tenant import TenantHandler
 from server.interceptors import Drain, Guard
 from server.logs import canonical_logger
@@ -68,6 +72,7 @@ class Services:
     tenants: Tenants
     instructions: Instructions
     consents: Consents
+    records: Records
     recipients: Recipients
     disclosures: Disclosures
 
@@ -76,12 +81,14 @@ def services(ports: Ports) -> Services:
     """Return the domain's services on *ports*."""
     catalogues = Catalogues(ports)
     tenants = Tenants(ports)
+    instructions = Instructions(ports, tenants, catalogues)
     recipients = Recipients(ports, catalogues)
     return Services(
         catalogues=catalogues,
         tenants=tenants,
-        instructions=Instructions(ports, tenants, catalogues),
+        instructions=instructions,
         consents=Consents(ports, catalogues),
+        records=Records(ports, catalogues, instructions),
         recipients=recipients,
         disclosures=Disclosures(ports, catalogues, recipients),
     )
@@ -93,6 +100,12 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
         CatalogueHandler(services.catalogues, services.instructions, ports.clock),
         ConsentHandler(services.consents, ports.clock),
         DisclosureHandler(services.recipients, services.disclosures, ports.clock),
+        RecordsHandler(
+            services.records,
+            RecordBatches(ports, services.tenants, services.records),
+            Registration(ports),
+            ports.clock,
+        ),
         TenantHandler(services.tenants, ports.clock),
     )
 

@@ -14,10 +14,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.domain.change import Insert, Kind, Table
-from server.domain.errors import SubjectErasedError
+from server.domain.errors import SubjectErasedError, TenantNotFoundError
 from server.domain.ledger import new_entry
 from server.domain.ports import Query
 from server.domain.subjects import saved
+from server.domain.tenants import TENANTS, Tenant
 from server.domain.values import Role
 
 if TYPE_CHECKING:
@@ -177,9 +178,19 @@ class Erasures:
 
         Whoever reads the list to its end goes on later with the watermark of the *first* page: what
         is committed while it is read may belong before what has been read.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
         """
+        if tenant is not None and not await self._ports.reader.get(TENANTS, tenant, tenant, Tenant):
+            raise TenantNotFoundError
         complete = watermark(self._ports.clock.now())
-        # No id is smaller than "": everything of that very time comes after it.
-        begin = after or ((since, "") if since is not None else None)
-        query = Query(erasures(role), tenant=tenant, order="time", after=begin, limit=limit)
+        query = Query(
+            erasures(role),
+            tenant=tenant,
+            at_least={"time": since} if since is not None else {},
+            order="time",
+            after=after,
+            limit=limit,
+        )
         return Page(await self._ports.reader.find(query, Erasure), complete)

@@ -281,6 +281,14 @@ class RightsRequest:
         self.require(Step.WITHDRAW)
         return self._next(state=State.WITHDRAWN, end_time=time)
 
+    def counted(self, record_count: int) -> RightsRequest:
+        """Return the request with the number of records that were destroyed, known afterwards."""
+        counted = tuple(
+            replace(each, record_count=record_count) if each.holder == STORE else each
+            for each in self.results
+        )
+        return self._next(results=counted)
+
     def _next(self, **changes: object) -> RightsRequest:
         return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
 

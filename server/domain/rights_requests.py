@@ -79,6 +79,15 @@ def requests(role: Role) -> Table:
     return Table(Kind.REQUESTS, role)
 
 
+def id_in(name: str) -> str:
+    """Return the id of the request called *name*; "" if *name* is that of something else."""
+    match name.split("/"):
+        case ["tenants", tenant, "rightsRequests", id]:
+            return f"{tenant}/{id}"
+        case _:
+            return ""
+
+
 def sealing_context(request: RightsRequest, words: str) -> str:
     """Return the context under which *words* (`statement`, …) of *request* are sealed."""
     return f"rights-request/{request.id}/{words}"

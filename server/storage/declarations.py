@@ -58,12 +58,21 @@ DECLARATIONS: dict[Kind, Declaration] = {
         properties={**_PERSONAL, **_NO_PLAINTEXT},
         indexes=(_OF_SUBJECT,),
     ),
-    Kind.REQUESTS: Declaration(required=("tenant",), properties=_PERSONAL, indexes=(_OF_SUBJECT,)),
+    Kind.REQUESTS: Declaration(
+        required=("tenant", "version", "subject", "generation", "right", "state", "due_time"),
+        properties={**_PERSONAL, **_NO_PLAINTEXT, "receive_time": _TIME, "due_time": _TIME},
+        indexes=(_OF_SUBJECT, Index(("tenant", "due_time", "_id"))),
+    ),
     Kind.EXPORTS: Declaration(
-        required=("tenant",), properties={**_PERSONAL, **_NO_PLAINTEXT}, indexes=(_OF_SUBJECT,)
+        required=("tenant", "version", "subject", "generation", "expire_time"),
+        properties={**_PERSONAL, **_NO_PLAINTEXT, "expire_time": _TIME},
+        # The second is how the purge finds what was kept long enough.
+        indexes=(_OF_SUBJECT, Index(("expire_time", "_id"))),
     ),
     Kind.CERTIFICATES: Declaration(
-        required=("tenant",), properties=_PERSONAL, indexes=(_OF_SUBJECT,)
+        required=("tenant", "version", "subject", "generation", "jws"),
+        properties=_PERSONAL,
+        indexes=(_OF_SUBJECT,),
     ),
     Kind.ERASURES: Declaration(
         required=("tenant", "version", "subject", "generation", "time", "key_digest", "purged"),
