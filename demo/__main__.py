@@ -36,7 +36,9 @@ async def tell(narrator: Narrator) -> None:
 
 def main() -> int:
     """Tell the story and return the exit code."""
-    console, begin = Console(highlight=False), time.monotonic()
+    # Off a terminal there is no width to fit: a line of a log may be long.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    begin = time.monotonic()
     narrator = Narrator(console)
     console.print("[bold]The privacy policy of a chatbot platform, kept by running code[/bold]")
     try:

@@ -55,8 +55,11 @@ async def give_access(stage: Stage, narrator: Narrator) -> None:
         pb.DownloadExportRequest(name=request.name, reason="handed to the person")
     ):
         export += piece.chunk
-    text = json.dumps(json.loads(export), indent=2, ensure_ascii=False)
-    narrator.show("\n".join(text.splitlines()[:40]) + f"\n… {len(text.splitlines())} lines in all")
+    copy = json.loads(export)
+    text = export.decode()
+    shown = {part: copy[part] for part in ("controller", "subject", "records", "retention")}
+    narrator.show(json.dumps(shown, indent=2, ensure_ascii=False))
+    narrator.tell(f"… and {', '.join(sorted(copy.keys() - shown.keys()))}.")
     narrator.expect("it has her name and address", holds=FLOWERS.owner_email in text)
     narrator.expect("it has nobody else's data", holds="Person " not in text)
 

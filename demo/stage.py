@@ -44,6 +44,13 @@ BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 CATALOGUE = Path(__file__).parents[1] / "deploy/catalogue/chatbot-platform.json"
 LOG = "server.log"
+PLAIN_FILES = (
+    "--wiredTigerCollectionBlockCompressor",
+    "none",
+    "--wiredTigerJournalCompressor",
+    "none",
+)
+"""Has MongoDB compress nothing, so that a search of its files would find what is plain there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,12 @@ async def stage() -> AsyncGenerator[Stage]:
     with tempfile.TemporaryDirectory(prefix="privacyrights-demo-") as name:
         folder = Path(name)
         clock = SteppingClock(BEGIN)
-        settings = Settings(listen="127.0.0.1:0", data_dir=folder, catalogue=CATALOGUE)
+        settings = Settings(
+            listen="127.0.0.1:0",
+            data_dir=folder,
+            catalogue=CATALOGUE,
+            mongod_args=PLAIN_FILES,
+        )
         with (folder / LOG).open("w", encoding="utf-8") as log:
             logs.configure(format="json", stream=log)
             async with compose(settings, clock=clock) as app:
