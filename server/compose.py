@@ -12,6 +12,8 @@ import structlog
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from server.domain.audit import Audit
+from server.domain.breaches import Breaches
 from server.domain.catalogues import Catalogues
 from server.domain.clock import SystemClock
 from server.domain.consent import Consents
@@ -19,6 +21,7 @@ from server.domain.disclosure import Disclosures
 from server.domain.errors import StorageUnavailableError
 from server.domain.identifiers import TimeOrderedIds
 from server.domain.instructions import Instructions
+from server.domain.notices import Notices
 from server.domain.ports import Ports
 from server.domain.recipients import Recipients
 from server.domain.record_batches import RecordBatches
@@ -26,6 +29,8 @@ from server.domain.records import Records
 from server.domain.registration import Registration
 from server.domain.tenants import Tenants
 from server.handlers import registry
+from server.handlers.audit import AuditHandler
+from server.handlers.breach import BreachHandler
 from server.handlers.catalogue import CatalogueHandler
 from server.handlers.catalogue_file import apply_first_catalogue
 from server.handlers.consent import ConsentHandler
@@ -75,6 +80,9 @@ class Services:
     records: Records
     recipients: Recipients
     disclosures: Disclosures
+    breaches: Breaches
+    notices: Notices
+    audit: Audit
 
 
 def services(ports: Ports) -> Services:
@@ -91,12 +99,17 @@ def services(ports: Ports) -> Services:
         records=Records(ports, catalogues, instructions),
         recipients=recipients,
         disclosures=Disclosures(ports, catalogues, recipients),
+        breaches=Breaches(ports, catalogues),
+        notices=Notices(ports, tenants),
+        audit=Audit(ports, tenants),
     )
 
 
 def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
     """Return a handler for each service of the contract that is built."""
     return (
+        AuditHandler(services.audit, ports.clock),
+        BreachHandler(services.breaches, services.notices, ports.clock),
         CatalogueHandler(services.catalogues, services.instructions, ports.clock),
         ConsentHandler(services.consents, ports.clock),
         DisclosureHandler(services.recipients, services.disclosures, ports.clock),

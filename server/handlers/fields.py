@@ -38,6 +38,8 @@ MAX_NAME = 200
 """Most characters of a title, a function or a person's name."""
 
 _ROLES = {pb.ROLE_CONTROLLER: Role.CONTROLLER, pb.ROLE_PROCESSOR: Role.PROCESSOR}
+ROLE_NUMBERS = {role: number for number, role in _ROLES.items()}
+"""Roles as the contract numbers them."""
 
 
 class Fields:

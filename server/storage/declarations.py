@@ -89,7 +89,15 @@ DECLARATIONS: dict[Kind, Declaration] = {
     ),
     Kind.SWEEPS: Declaration(required=("tenant",), properties=_PLATFORM),
     Kind.NOTICES: Declaration(
-        required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
+        required=("tenant", "version", "breach", "breach_version", "is_acknowledged"),
+        properties={**_OWNED, "breach": _NAME, "breach_version": _COUNT, "create_time": _TIME},
+        # For lists, for streams that begin and that go on, and for the state of one breach.
+        indexes=(
+            Index(("tenant", "_id")),
+            Index(("tenant", "is_acknowledged", "_id")),
+            Index(("tenant", "create_time", "_id")),
+            Index(("breach", "is_acknowledged")),
+        ),
     ),
     Kind.TENANTS: Declaration(required=("tenant",), properties={**_OWNED, "key": _CIPHERTEXT}),
     Kind.CHATBOTS: Declaration(
@@ -101,7 +109,11 @@ DECLARATIONS: dict[Kind, Declaration] = {
     Kind.CATALOGUE: Declaration(required=("tenant",), properties=_PLATFORM),
     Kind.CATALOGUE_CHANGES: Declaration(required=("tenant",), properties=_PLATFORM),
     Kind.TEXTS: Declaration(required=("tenant",), properties=_PLATFORM),
-    Kind.BREACHES: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.BREACHES: Declaration(
+        required=("tenant", "version", "state", "is_snapshot"),
+        properties=_PLATFORM,
+        indexes=(Index(("tenant", "is_snapshot", "_id")),),
+    ),
     Kind.RECIPIENTS: Declaration(required=("tenant",), properties=_PLATFORM),
     Kind.INQUIRIES: Declaration(
         required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
@@ -119,7 +131,9 @@ DECLARATIONS: dict[Kind, Declaration] = {
             "partition": _NUMBER,
             "commitment": _CIPHERTEXT,
         },
-        indexes=(Index(("tenant", "_id")),),
+        # One index, since every commit pays for it: newest first. Ids begin with their regime's
+        # letter, so that they sort by time within one regime only.
+        indexes=(Index(("tenant", "-time", "_id")),),
     ),
 }
 
