@@ -12,11 +12,14 @@ import structlog
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from server.domain.assistance import Inquiries
 from server.domain.audit import Audit
 from server.domain.breaches import Breaches
 from server.domain.catalogues import Catalogues
 from server.domain.clock import SystemClock
+from server.domain.compliance_gaps import ComplianceGaps
 from server.domain.consent import Consents
+from server.domain.contacts import Contacts
 from server.domain.disclosure import Disclosures
 from server.domain.errors import StorageUnavailableError
 from server.domain.identifiers import TimeOrderedIds
@@ -29,6 +32,7 @@ from server.domain.records import Records
 from server.domain.registration import Registration
 from server.domain.tenants import Tenants
 from server.handlers import registry
+from server.handlers.assistance import AssistanceHandler
 from server.handlers.audit import AuditHandler
 from server.handlers.breach import BreachHandler
 from server.handlers.catalogue import CatalogueHandler
@@ -80,6 +84,9 @@ class Services:
     records: Records
     recipients: Recipients
     disclosures: Disclosures
+    inquiries: Inquiries
+    contacts: Contacts
+    compliance_gaps: ComplianceGaps
     breaches: Breaches
     notices: Notices
     audit: Audit
@@ -91,6 +98,7 @@ def services(ports: Ports) -> Services:
     tenants = Tenants(ports)
     instructions = Instructions(ports, tenants, catalogues)
     recipients = Recipients(ports, catalogues)
+    contacts = Contacts(ports, tenants)
     return Services(
         catalogues=catalogues,
         tenants=tenants,
@@ -99,6 +107,9 @@ def services(ports: Ports) -> Services:
         records=Records(ports, catalogues, instructions),
         recipients=recipients,
         disclosures=Disclosures(ports, catalogues, recipients),
+        inquiries=Inquiries(ports, tenants),
+        contacts=contacts,
+        compliance_gaps=ComplianceGaps(ports, tenants, catalogues, contacts),
         breaches=Breaches(ports, catalogues),
         notices=Notices(ports, tenants),
         audit=Audit(ports, tenants),
@@ -110,6 +121,9 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
     return (
         AuditHandler(services.audit, ports.clock),
         BreachHandler(services.breaches, services.notices, ports.clock),
+        AssistanceHandler(
+            services.inquiries, services.contacts, services.compliance_gaps, ports.clock
+        ),
         CatalogueHandler(services.catalogues, services.instructions, ports.clock),
         ConsentHandler(services.consents, ports.clock),
         DisclosureHandler(services.recipients, services.disclosures, ports.clock),

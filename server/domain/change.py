@@ -43,6 +43,7 @@ class Kind(StrEnum):
     BREACHES = "breaches"
     RECIPIENTS = "recipients"
     INQUIRIES = "inquiries"
+    INQUIRY_MESSAGES = "inquiry_messages"
     CONTACTS = "contacts"
     LEDGER = "ledger"
 
@@ -58,6 +59,7 @@ PLATFORM_KINDS = frozenset(
         Kind.BREACHES,
         Kind.RECIPIENTS,
         Kind.INQUIRIES,
+        Kind.INQUIRY_MESSAGES,
         Kind.CONTACTS,
         Kind.LEDGER,
     }

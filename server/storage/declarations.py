@@ -85,7 +85,15 @@ DECLARATIONS: dict[Kind, Declaration] = {
         ),
     ),
     Kind.DISCLOSURES: Declaration(
-        required=("tenant",), properties=_PERSONAL, indexes=(_OF_SUBJECT,)
+        required=("tenant", "subject", "generation", "recipient", "categories", "record_time"),
+        properties={
+            **_PERSONAL,
+            **_NO_PLAINTEXT,
+            "recipient": _NAME,
+            "disclosure_time": _TIME,
+            "record_time": _TIME,
+        },
+        indexes=(_OF_SUBJECT,),
     ),
     Kind.SWEEPS: Declaration(required=("tenant",), properties=_PLATFORM),
     Kind.NOTICES: Declaration(
@@ -114,11 +122,25 @@ DECLARATIONS: dict[Kind, Declaration] = {
         properties=_PLATFORM,
         indexes=(Index(("tenant", "is_snapshot", "_id")),),
     ),
-    Kind.RECIPIENTS: Declaration(required=("tenant",), properties=_PLATFORM),
-    Kind.INQUIRIES: Declaration(
-        required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
+    Kind.RECIPIENTS: Declaration(
+        required=("tenant", "version", "kind", "country", "vetting_digest", "vetting_time"),
+        properties={**_PLATFORM, "country": _NAME, "vetting_digest": _NAME, "vetting_time": _TIME},
     ),
-    Kind.CONTACTS: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.INQUIRIES: Declaration(
+        required=("tenant", "version", "state", "sealed_title", "messages", "due_time"),
+        properties={**_OWNED, "state": _NAME, "messages": _COUNT, "due_time": _TIME},
+        indexes=(Index(("tenant", "due_time", "_id")),),
+    ),
+    Kind.INQUIRY_MESSAGES: Declaration(
+        required=("tenant", "inquiry", "side", "create_time", "sealed"),
+        properties={"_id": _NAME, "tenant": _NAME, "inquiry": _NAME, "create_time": _TIME},
+        indexes=(Index(("tenant", "inquiry", "_id")),),
+    ),
+    Kind.CONTACTS: Declaration(
+        required=("tenant", "version", "side", "function", "sealed", "update_time"),
+        properties={**_OWNED, "side": _NAME, "function": _NAME, "update_time": _TIME},
+        indexes=(Index(("tenant", "_id")),),
+    ),
     Kind.LEDGER: Declaration(
         required=("tenant", "type", "time", "actor", "rpc", "partition"),
         properties={

@@ -20,26 +20,26 @@ from server.domain.ledger import Entry
 from server.domain.ports import Query
 from server.domain.values import Role
 from tests.rpc.people import end_user, grant, new_id, new_tenant, own_user, refused
+from tests.rpc.recipients import (
+    CUSTOMISE,
+    PROFILE,
+    at,
+    authority,
+    creation,
+    demand,
+    giving,
+    recipient,
+)
 
 if TYPE_CHECKING:
     from privacyrights.v1.disclosure_service_pb2_grpc import DisclosureServiceAsyncStub
     from privacyrights.v1.types_pb2 import Subject
 
-CUSTOMISE = "purposes/customise_messages"
 RESOLVE = "purposes/resolve_problems"
 NEWS = "purposes/platform_news"
 RELATIONSHIP = "purposes/manage_relationship"
-PROFILE = "categories/profile"
 ACCOUNT = "categories/account"
-DIGEST = "ab" * 32
 CANARY = "case-canary-4711"
-
-
-def timestamp(clock: SteppingClock, delta: timedelta = timedelta(0)) -> Timestamp:
-    """Return the time of *clock*, moved by *delta*."""
-    message = Timestamp()
-    message.FromDatetime(clock.now() + delta)
-    return message
 
 
 @pytest.fixture
@@ -62,61 +62,6 @@ async def who(channel: grpc.aio.Channel, tenant: str) -> Subject:
     return subject
 
 
-def creation(clock: SteppingClock, **fields: Any) -> pb.CreateRecipientRequest:
-    """Return the request that registers a hosting provider in France; *fields* are its own."""
-    given: dict[str, Any] = {
-        "display_name": "Hosting SAS",
-        "kind": pb.RECIPIENT_KIND_PROCESSOR,
-        "country": "FR",
-        "purposes": [CUSTOMISE],
-        "contract": "DPA of 2 March 2026",
-        "vetting_digest": DIGEST,
-        "vetting_time": timestamp(clock, -timedelta(days=30)),
-        **fields,
-    }
-    return pb.CreateRecipientRequest(
-        recipient_id=new_id("recipient"), recipient=pb.Recipient(**given), request_id=new_id()
-    )
-
-
-async def recipient(
-    service: DisclosureServiceAsyncStub, clock: SteppingClock, **fields: Any
-) -> str:
-    """Register a recipient and return its name."""
-    return (await service.CreateRecipient(creation(clock, **fields))).recipient.name
-
-
-async def authority(service: DisclosureServiceAsyncStub, clock: SteppingClock) -> str:
-    """Register a public authority and return its name."""
-    return await recipient(
-        service, clock, kind=pb.RECIPIENT_KIND_AUTHORITY, purposes=[], contract=""
-    )
-
-
-def giving(who: Subject, to: str, **fields: Any) -> pb.RecordDisclosureRequest:
-    """Return the request that records that the profile of *who* was given *to* a recipient."""
-    given: dict[str, Any] = {
-        "subject": who,
-        "recipient": to,
-        "purpose": CUSTOMISE,
-        "categories": [PROFILE],
-        "request_id": new_id(),
-        **fields,
-    }
-    return pb.RecordDisclosureRequest(**given)
-
-
-def demand(**fields: str) -> pb.LegalDemand:
-    """Return a complete demand of an authority; *fields* override its parts."""
-    given = {
-        "legal_ground": "Art. 60-1 of the Code of Criminal Procedure",
-        "scope": f"The profile in {CANARY}",
-        "approver": "General Counsel",
-        **fields,
-    }
-    return pb.LegalDemand(**given)
-
-
 async def listed(service: DisclosureServiceAsyncStub, who: Subject) -> list[pb.Disclosure]:
     """Return the disclosures of *who*."""
     response = await service.ListDisclosures(pb.ListDisclosuresRequest(subject=who))
@@ -131,7 +76,7 @@ async def test_recipient_is_what_it_was_registered_as(
         clock,
         country="US",
         safeguard=pb.TRANSFER_SAFEGUARD_STANDARD_CONTRACTUAL_CLAUSES,
-        safeguard_expire_time=timestamp(clock, timedelta(days=365)),
+        safeguard_expire_time=at(clock, timedelta(days=365)),
     )
     created = await service.CreateRecipient(request)
     repeated = await service.CreateRecipient(request)
@@ -142,7 +87,7 @@ async def test_recipient_is_what_it_was_registered_as(
     expected = pb.Recipient()
     expected.CopyFrom(request.recipient)
     expected.name = f"recipients/{request.recipient_id}"
-    expected.create_time.CopyFrom(timestamp(clock))
+    expected.create_time.CopyFrom(at(clock))
     expected.etag = found.recipient.etag
     assert expected == found.recipient
     assert found.recipient.etag
@@ -196,7 +141,7 @@ async def test_vetting_in_the_future_is_refused(
     service: DisclosureServiceAsyncStub, clock: SteppingClock
 ) -> None:
     """Nobody has been vetted tomorrow."""
-    request = creation(clock, vetting_time=timestamp(clock, timedelta(days=1)))
+    request = creation(clock, vetting_time=at(clock, timedelta(days=1)))
 
     told = await refused(service.CreateRecipient(request))
 
@@ -207,7 +152,7 @@ async def test_recipient_vetted_by_a_fast_clock_can_be_given_to_at_once(
     service: DisclosureServiceAsyncStub, clock: SteppingClock, who: Subject
 ) -> None:
     """A caller's clock that is some seconds ahead leaves nobody unvetted meanwhile."""
-    to = await recipient(service, clock, vetting_time=timestamp(clock, timedelta(seconds=30)))
+    to = await recipient(service, clock, vetting_time=at(clock, timedelta(seconds=30)))
 
     await service.RecordDisclosure(giving(who, to))
 
@@ -260,7 +205,7 @@ async def test_disclosure_is_listed_newest_first(
 ) -> None:
     """A subject's disclosures tell to whom, what for, what and when; a repeat adds none."""
     to = await recipient(service, clock, purposes=[CUSTOMISE, RESOLVE])
-    yesterday = timestamp(clock, -timedelta(days=1))
+    yesterday = at(clock, -timedelta(days=1))
     first = giving(who, to, disclosure_time=yesterday)
 
     recorded = await service.RecordDisclosure(first)
@@ -276,7 +221,7 @@ async def test_disclosure_is_listed_newest_first(
         purpose=CUSTOMISE,
         categories=[PROFILE],
         disclosure_time=yesterday,
-        record_time=timestamp(clock),
+        record_time=at(clock),
     )
 
 
@@ -336,7 +281,7 @@ async def test_disclosure_about_nobody_is_refused(
         ({"categories": [PROFILE] * 101}, "categories"),
         ({"categories": [PROFILE, PROFILE]}, "categories[1]"),
         ({"purpose": ""}, "purpose"),
-        ({"legal_demand": demand()}, "legal_demand"),
+        ({"legal_demand": demand(scope=CANARY)}, "legal_demand"),
         ({"legal_demand": demand(scope="x" * 2001)}, "legal_demand.scope"),
         ({"recipient": "hosting"}, "recipient"),
         ({"request_id": ""}, "request_id"),
@@ -391,7 +336,7 @@ async def test_demand_is_shown_and_nowhere_plain(
 ) -> None:
     """The words of a demand are shown with the disclosure, and stored as ciphertext alone."""
     to = await authority(service, clock)
-    request = giving(who, to, purpose="", legal_demand=demand())
+    request = giving(who, to, purpose="", legal_demand=demand(scope=CANARY))
     await service.RecordDisclosure(request)
 
     found = await listed(service, who)
@@ -409,7 +354,7 @@ async def test_authority_is_not_given_another_roles_data(
 ) -> None:
     """The two regimes are never mixed, not even for an authority (S1)."""
     to = await authority(service, clock)
-    request = giving(who, to, purpose="", categories=[ACCOUNT], legal_demand=demand())
+    request = giving(who, to, purpose="", categories=[ACCOUNT], legal_demand=demand(scope=CANARY))
 
     told = await refused(service.RecordDisclosure(request))
 
@@ -421,7 +366,9 @@ async def test_ledger_tells_of_recording_and_of_showing(
 ) -> None:
     """Both what is given and that it was shown are in the ledger, without a demand's words."""
     to = await authority(service, clock)
-    recorded = await service.RecordDisclosure(giving(who, to, purpose="", legal_demand=demand()))
+    recorded = await service.RecordDisclosure(
+        giving(who, to, purpose="", legal_demand=demand(scope=CANARY))
+    )
     await listed(service, who)
 
     query = Query(Table(Kind.LEDGER), tenant=who.tenant.removeprefix("tenants/"))

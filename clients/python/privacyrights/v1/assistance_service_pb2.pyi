@@ -207,7 +207,7 @@ class Inquiry(_message.Message):
     """What it concerns, by name (a request, a breach), if anything."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___InquiryMessage]:
-        """The thread, oldest first; at most 200 messages."""
+        """The thread, oldest first; at most 200 messages and 3 MiB of words. Left out in lists."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -215,7 +215,7 @@ class Inquiry(_message.Message):
 
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
-        """When our answer is due."""
+        """When our answer is due: the end of the fifth day after the question, in the tenant's zone."""
 
     def __init__(
         self,
@@ -341,7 +341,9 @@ class OpenInquiryRequest(_message.Message):
     author: _builtins.str
     """Required. Who asks: a function, 1–200 characters."""
     about: _builtins.str
-    """Optional. What it concerns, by name (a request, a breach)."""
+    """Optional. What it concerns, by name: a rights request, notice, instruction or chatbot of the
+    tenant; a breach, sweep, purpose, category or recipient.
+    """
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     def __init__(

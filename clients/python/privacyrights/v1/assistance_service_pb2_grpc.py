@@ -95,11 +95,13 @@ class AssistanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplyToInquiry(self, request, context):
-        """Adds a message to an inquiry's thread.
+        """Adds a message to an inquiry's thread. Our answer makes it ANSWERED; what the tenant asks on
+        makes it OPEN again, with a new due time.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND / TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is closed.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the thread is full; open another inquiry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,7 +129,7 @@ class AssistanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListInquiries(self, request, context):
-        """Lists a tenant's inquiries, first due first.
+        """Lists a tenant's inquiries without their messages, first due first.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -158,7 +160,9 @@ class AssistanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListComplianceGaps(self, request, context):
-        """Lists what a tenant lacks for compliance, and what to do about each.
+        """Lists what a tenant lacks for compliance, and what to do about each. This version tells of
+        every kind but PURPOSE_WITHOUT_BASIS, which the catalogue takes none of, and
+        RECORDS_WITHOUT_PURPOSE.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.

@@ -43,11 +43,13 @@ class AssistanceServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ReplyToInquiry: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ReplyToInquiryRequest, _assistance_service_pb2.ReplyToInquiryResponse]
-    """Adds a message to an inquiry's thread.
+    """Adds a message to an inquiry's thread. Our answer makes it ANSWERED; what the tenant asks on
+    makes it OPEN again, with a new due time.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is closed.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the thread is full; open another inquiry.
     """
     CloseInquiry: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.CloseInquiryRequest, _assistance_service_pb2.CloseInquiryResponse]
     """Closes an inquiry.
@@ -63,7 +65,7 @@ class AssistanceServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
     """
     ListInquiries: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ListInquiriesRequest, _assistance_service_pb2.ListInquiriesResponse]
-    """Lists a tenant's inquiries, first due first.
+    """Lists a tenant's inquiries without their messages, first due first.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -82,7 +84,9 @@ class AssistanceServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
     ListComplianceGaps: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ListComplianceGapsRequest, _assistance_service_pb2.ListComplianceGapsResponse]
-    """Lists what a tenant lacks for compliance, and what to do about each.
+    """Lists what a tenant lacks for compliance, and what to do about each. This version tells of
+    every kind but PURPOSE_WITHOUT_BASIS, which the catalogue takes none of, and
+    RECORDS_WITHOUT_PURPOSE.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -103,11 +107,13 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ReplyToInquiry: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ReplyToInquiryRequest, _assistance_service_pb2.ReplyToInquiryResponse]  # type: ignore[assignment]
-    """Adds a message to an inquiry's thread.
+    """Adds a message to an inquiry's thread. Our answer makes it ANSWERED; what the tenant asks on
+    makes it OPEN again, with a new due time.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is closed.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the thread is full; open another inquiry.
     """
     CloseInquiry: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.CloseInquiryRequest, _assistance_service_pb2.CloseInquiryResponse]  # type: ignore[assignment]
     """Closes an inquiry.
@@ -123,7 +129,7 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
     """
     ListInquiries: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ListInquiriesRequest, _assistance_service_pb2.ListInquiriesResponse]  # type: ignore[assignment]
-    """Lists a tenant's inquiries, first due first.
+    """Lists a tenant's inquiries without their messages, first due first.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -142,7 +148,9 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
     ListComplianceGaps: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ListComplianceGapsRequest, _assistance_service_pb2.ListComplianceGapsResponse]  # type: ignore[assignment]
-    """Lists what a tenant lacks for compliance, and what to do about each.
+    """Lists what a tenant lacks for compliance, and what to do about each. This version tells of
+    every kind but PURPOSE_WITHOUT_BASIS, which the catalogue takes none of, and
+    RECORDS_WITHOUT_PURPOSE.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -172,11 +180,13 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assistance_service_pb2.ReplyToInquiryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assistance_service_pb2.ReplyToInquiryResponse, _abc.Awaitable[_assistance_service_pb2.ReplyToInquiryResponse]]:
-        """Adds a message to an inquiry's thread.
+        """Adds a message to an inquiry's thread. Our answer makes it ANSWERED; what the tenant asks on
+        makes it OPEN again, with a new due time.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND / TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is closed.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the thread is full; open another inquiry.
         """
 
     @_abc_1.abstractmethod
@@ -210,7 +220,7 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assistance_service_pb2.ListInquiriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assistance_service_pb2.ListInquiriesResponse, _abc.Awaitable[_assistance_service_pb2.ListInquiriesResponse]]:
-        """Lists a tenant's inquiries, first due first.
+        """Lists a tenant's inquiries without their messages, first due first.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -247,7 +257,9 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assistance_service_pb2.ListComplianceGapsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assistance_service_pb2.ListComplianceGapsResponse, _abc.Awaitable[_assistance_service_pb2.ListComplianceGapsResponse]]:
-        """Lists what a tenant lacks for compliance, and what to do about each.
+        """Lists what a tenant lacks for compliance, and what to do about each. This version tells of
+        every kind but PURPOSE_WITHOUT_BASIS, which the catalogue takes none of, and
+        RECORDS_WITHOUT_PURPOSE.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.

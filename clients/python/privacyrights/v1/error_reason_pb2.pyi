@@ -200,7 +200,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 145
     """RESOURCE_EXHAUSTED. A rate, size or concurrency limit was met. `google.rpc.RetryInfo` says when
-    to come back.
+    to come back, if that helps. Metadata `what` and `limit` where as much as may be is there.
     """
     ERROR_REASON_NOT_BUILT_YET: _ErrorReason.ValueType  # 146
     """UNIMPLEMENTED. The contract has this method, this version of the server does not."""
@@ -390,7 +390,7 @@ a repeat with the same request_id tells.
 """
 ERROR_REASON_LIMIT_EXCEEDED: ErrorReason.ValueType  # 145
 """RESOURCE_EXHAUSTED. A rate, size or concurrency limit was met. `google.rpc.RetryInfo` says when
-to come back.
+to come back, if that helps. Metadata `what` and `limit` where as much as may be is there.
 """
 ERROR_REASON_NOT_BUILT_YET: ErrorReason.ValueType  # 146
 """UNIMPLEMENTED. The contract has this method, this version of the server does not."""
