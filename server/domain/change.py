@@ -31,6 +31,7 @@ class Kind(StrEnum):
     ERASURES = "erasures"
     INTERACTIONS = "interactions"
     SWEEPS = "sweeps"
+    SWEEP_SLICES = "sweep_slices"
     NOTICES = "notices"
     DISCLOSURES = "disclosures"
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 MAX_SUBJECT_ID_BYTES = 256
 MAX_TEXT_CHARACTERS = 10_000
+
+CLOCK_SKEW = timedelta(seconds=60)
+"""How far a caller's clock may be ahead of ours."""
 
 _RESOURCE_ID = re.compile(r"[a-z][a-z0-9_-]{0,61}[a-z0-9]|[a-z]")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

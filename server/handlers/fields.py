@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
@@ -18,6 +18,7 @@ from server.domain.errors import (
 )
 from server.domain.ports import DEFAULT_FRESHNESS, Freshness
 from server.domain.values import (
+    CLOCK_SKEW,
     InvalidValueError,
     Role,
     SubjectId,
@@ -30,9 +31,6 @@ from server.handlers.names import tenant
 
 V = TypeVar("V")
 R = TypeVar("R")
-
-CLOCK_SKEW = timedelta(seconds=60)
-"""How far a caller's clock may be ahead of ours."""
 
 MAX_NAME = 200
 """Most characters of a title, a function or a person's name."""

@@ -14,6 +14,7 @@ _NAME = {"bsonType": "string", "minLength": 1}
 _COUNT = {"bsonType": ["int", "long"], "minimum": 1}
 _NUMBER = {"bsonType": ["int", "long"], "minimum": 0}
 _TIME = {"bsonType": "date"}
+_DATE = {"bsonType": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 _CIPHERTEXT = {"bsonType": "binData"}
 
 _OWNED = {"_id": _NAME, "tenant": _NAME, "version": _COUNT}
@@ -40,6 +41,7 @@ DECLARATIONS: dict[Kind, Declaration] = {
             "erased_time": _TIME,
             "key": _CIPHERTEXT,
         },
+        indexes=(Index(("tenant", "_id")),),
     ),
     Kind.CONSENTS: Declaration(
         shard_key=("tenant", "subject"),
@@ -54,9 +56,10 @@ DECLARATIONS: dict[Kind, Declaration] = {
         indexes=(_OF_SUBJECT,),
     ),
     Kind.INTERACTIONS: Declaration(
-        required=("tenant",),
-        properties={**_PERSONAL, **_NO_PLAINTEXT},
-        indexes=(_OF_SUBJECT,),
+        required=("tenant", "version", "subject", "generation", "first_date", "last_date"),
+        properties={**_PERSONAL, **_NO_PLAINTEXT, "first_date": _DATE, "last_date": _DATE},
+        # The second serves sweeps: whoever is due is found without reading anybody else.
+        indexes=(_OF_SUBJECT, Index(("tenant", "last_date", "_id"))),
     ),
     Kind.REQUESTS: Declaration(
         required=("tenant", "version", "subject", "generation", "right", "state", "due_time"),
@@ -95,7 +98,12 @@ DECLARATIONS: dict[Kind, Declaration] = {
         },
         indexes=(_OF_SUBJECT,),
     ),
-    Kind.SWEEPS: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.SWEEPS: Declaration(
+        required=("tenant", "version", "state", "plan_time"), properties=_PLATFORM
+    ),
+    Kind.SWEEP_SLICES: Declaration(
+        required=("tenant", "version", "sweep", "generations"), properties=_OWNED
+    ),
     Kind.NOTICES: Declaration(
         required=("tenant", "version", "breach", "breach_version", "is_acknowledged"),
         properties={**_OWNED, "breach": _NAME, "breach_version": _COUNT, "create_time": _TIME},
