@@ -61,8 +61,7 @@ class Commands:
             RequestIdReusedError: the request id belongs to a call with another content.
             ConcurrentChangeError: others changed the same thing again and again.
         """
-        key = f"{tenant}/{call.caller}/{call.request_id}"
-        fingerprint = self._keyring.fingerprint(call.content)
+        key, fingerprint = self._mark(call, tenant)
         for _ in range(MAX_ATTEMPTS):
             try:
                 decision = await decide()
@@ -81,6 +80,23 @@ class Commands:
             except ConflictError:
                 continue
         raise ConcurrentChangeError
+
+    async def earlier(
+        self, call: Call, tenant: str, outcome: type[OutcomeT]
+    ) -> Committed[OutcomeT] | None:
+        """Return what the first call like *call* was told, or None if this is the first.
+
+        For calls that take long to decide; `run` looks by itself.
+
+        Raises:
+            RequestIdReusedError: the request id belongs to a call with another content.
+        """
+        return await self._reader.outcome(*self._mark(call, tenant), outcome)
+
+    def _mark(self, call: Call, tenant: str) -> tuple[str, bytes]:
+        """Return the key and the fingerprint by which a repeat of *call* is recognised."""
+        key = f"{tenant}/{call.caller}/{call.request_id}"
+        return key, self._keyring.fingerprint(call.content)
 
     async def note(self, entry: Entry) -> None:
         """Make a disclosure part of the ledger; what it discloses is to be given out only after.
