@@ -13,6 +13,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
 from server.domain.assistance import Inquiries
+from server.domain.anchors import Anchors
 from server.domain.audit import Audit
 from server.domain.breaches import Breaches
 from server.domain.catalogues import Catalogues
@@ -20,16 +21,22 @@ from server.domain.clock import SystemClock
 from server.domain.compliance_gaps import ComplianceGaps
 from server.domain.consent import Consents
 from server.domain.contacts import Contacts
+from server.domain.destruction import Destruction
 from server.domain.disclosure import Disclosures
+from server.domain.erasure import Erasures
 from server.domain.errors import StorageUnavailableError
+from server.domain.execution import Execution
 from server.domain.identifiers import TimeOrderedIds
 from server.domain.instructions import Instructions
+from server.domain.interactions import Interactions
 from server.domain.notices import Notices
+from server.domain.planning import Planning
 from server.domain.ports import Ports
 from server.domain.recipients import Recipients
 from server.domain.record_batches import RecordBatches
 from server.domain.records import Records
 from server.domain.registration import Registration
+from server.domain.sweeps import Sweeps
 from server.domain.tenants import Tenants
 from server.handlers import registry
 from server.handlers.assistance import AssistanceHandler
@@ -40,6 +47,7 @@ from server.handlers.catalogue_file import apply_first_catalogue
 from server.handlers.consent import ConsentHandler
 from server.handlers.disclosure import DisclosureHandler
 from server.handlers.records import RecordsHandler
+from server.handlers.retention import RetentionHandler
 from server.handlers.tenant import TenantHandler
 from server.interceptors import Drain, Guard
 from server.logs import canonical_logger
@@ -82,6 +90,9 @@ class Services:
     instructions: Instructions
     consents: Consents
     records: Records
+    interactions: Interactions
+    anchors: Anchors
+    sweeps: Sweeps
     recipients: Recipients
     disclosures: Disclosures
     inquiries: Inquiries
@@ -99,12 +110,17 @@ def services(ports: Ports) -> Services:
     instructions = Instructions(ports, tenants, catalogues)
     recipients = Recipients(ports, catalogues)
     contacts = Contacts(ports, tenants)
+    anchors = Anchors(ports, tenants, catalogues)
+    destruction = Destruction(ports, anchors, Erasures(ports))
     return Services(
         catalogues=catalogues,
         tenants=tenants,
         instructions=instructions,
         consents=Consents(ports, catalogues),
         records=Records(ports, catalogues, instructions),
+        interactions=Interactions(ports, tenants),
+        anchors=anchors,
+        sweeps=Sweeps(ports, Planning(ports, tenants, anchors), Execution(ports, destruction)),
         recipients=recipients,
         disclosures=Disclosures(ports, catalogues, recipients),
         inquiries=Inquiries(ports, tenants),
@@ -133,6 +149,7 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             Registration(ports),
             ports.clock,
         ),
+        RetentionHandler(services.interactions, services.anchors, services.sweeps, ports.clock),
         TenantHandler(services.tenants, ports.clock),
     )
 

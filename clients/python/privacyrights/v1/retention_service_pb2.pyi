@@ -80,7 +80,9 @@ class Interaction(_message.Message):
 
     @_builtins.property
     def interaction_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When, not in the future; default: now. Kept at day precision in the tenant's zone."""
+        """Optional. When, not in the future and not before 1990; default: now. Kept at day precision in
+        the tenant's zone.
+        """
 
     def __init__(
         self,
@@ -124,7 +126,7 @@ class Retention(_message.Message):
     """All of the above in a sentence for people."""
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
-        """The first moment at which destruction is due."""
+        """The first moment at which destruction is due; unset: no anchor is known."""
 
     @_builtins.property
     def holds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -219,11 +221,15 @@ class Sweep(_message.Message):
     destroyed_count: _builtins.int
     """How many were destroyed."""
     skipped_count: _builtins.int
-    """How many were skipped: an interaction or a hold came in between, or they were gone."""
+    """How many were skipped: an interaction or a hold came in between, their processing is restricted
+    (GDPR Art. 18), or they were gone.
+    """
     failed_count: _builtins.int
     """How many could not be destroyed."""
     unanchored_count: _builtins.int
-    """How many subjects have no anchor, and are therefore not judged."""
+    """How many subjects have no anchor, and are therefore not judged; counted beside the plan, so that
+    it may be a little off while others write.
+    """
     @_builtins.property
     def retention_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The rules that were applied. Format: `retentionRules/{rule}`."""
@@ -380,7 +386,9 @@ class RecordInteractionResponse(_message.Message):
     ANCHOR_DATE_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     anchor_date: _builtins.str
-    """The day that the subject's period is counted from now (RFC 3339 full-date)."""
+    """The day of the subject's last interaction as it is kept now (RFC 3339 full-date). The period of
+    a tenant's own people may be counted from a chatbot's instead: see `GetRetention`.
+    """
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     def __init__(
@@ -440,7 +448,7 @@ class BatchRecordInteractionsResponse(_message.Message):
         ANCHOR_DATE_FIELD_NUMBER: _builtins.int
         FAILURE_FIELD_NUMBER: _builtins.int
         anchor_date: _builtins.str
-        """The day that the subject's period is counted from now (RFC 3339 full-date)."""
+        """The day of the subject's last interaction as it is kept now (RFC 3339 full-date)."""
         @_builtins.property
         def failure(self) -> _types_pb2.ItemFailure:
             """Why it was not recorded."""

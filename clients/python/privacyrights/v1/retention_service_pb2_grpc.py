@@ -128,7 +128,8 @@ class RetentionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchRecordInteractions(self, request, context):
-        """Records up to 1,000 interactions of one tenant and role, each with its own outcome.
+        """Records up to 1,000 interactions of one tenant and role, each with its own outcome; what is
+        recorded is recorded together.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -153,14 +154,17 @@ class RetentionServiceServicer:
         """Explains a subject's retention: anchor, rule, when it is due, what stands against it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: nothing is kept any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PlanSweep(self, request, context):
-        """Works out whom a sweep would destroy, and destroys nobody.
+        """Works out whom a sweep would destroy, and destroys nobody. The same plan made again of an
+        unchanged state has the same hash.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
@@ -171,8 +175,11 @@ class RetentionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExecuteSweep(self, request, context):
-        """Executes a plan, streaming its progress. Every subject's anchor and holds are looked at again at
-        the moment of destruction. A call for a sweep that is running or ended streams its state.
+        """Executes a plan, streaming the sweep after every 500 subjects. Every subject's anchor and holds
+        are looked at again at the moment of destruction. A call for a sweep that has ended streams its
+        state once. A call for one that is running works on it too: nobody is destroyed or counted
+        twice. A sweep runs while a caller listens: when the last one hangs up, it stops after the
+        subjects in hand, and another call goes on with it, as after a crash.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.

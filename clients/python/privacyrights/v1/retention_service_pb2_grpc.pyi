@@ -46,7 +46,8 @@ class RetentionServiceStub:
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
     BatchRecordInteractions: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.BatchRecordInteractionsRequest, _retention_service_pb2.BatchRecordInteractionsResponse]
-    """Records up to 1,000 interactions of one tenant and role, each with its own outcome.
+    """Records up to 1,000 interactions of one tenant and role, each with its own outcome; what is
+    recorded is recorded together.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -63,18 +64,24 @@ class RetentionServiceStub:
     """Explains a subject's retention: anchor, rule, when it is due, what stands against it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: nothing is kept any more.
     """
     PlanSweep: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.PlanSweepRequest, _retention_service_pb2.PlanSweepResponse]
-    """Works out whom a sweep would destroy, and destroys nobody.
+    """Works out whom a sweep would destroy, and destroys nobody. The same plan made again of an
+    unchanged state has the same hash.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ExecuteSweep: _grpc.UnaryStreamMultiCallable[_retention_service_pb2.ExecuteSweepRequest, _retention_service_pb2.ExecuteSweepResponse]
-    """Executes a plan, streaming its progress. Every subject's anchor and holds are looked at again at
-    the moment of destruction. A call for a sweep that is running or ended streams its state.
+    """Executes a plan, streaming the sweep after every 500 subjects. Every subject's anchor and holds
+    are looked at again at the moment of destruction. A call for a sweep that has ended streams its
+    state once. A call for one that is running works on it too: nobody is destroyed or counted
+    twice. A sweep runs while a caller listens: when the last one hangs up, it stops after the
+    subjects in hand, and another call goes on with it, as after a crash.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
@@ -152,7 +159,8 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
     BatchRecordInteractions: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.BatchRecordInteractionsRequest, _retention_service_pb2.BatchRecordInteractionsResponse]  # type: ignore[assignment]
-    """Records up to 1,000 interactions of one tenant and role, each with its own outcome.
+    """Records up to 1,000 interactions of one tenant and role, each with its own outcome; what is
+    recorded is recorded together.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -169,18 +177,24 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     """Explains a subject's retention: anchor, rule, when it is due, what stands against it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: nothing is kept any more.
     """
     PlanSweep: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.PlanSweepRequest, _retention_service_pb2.PlanSweepResponse]  # type: ignore[assignment]
-    """Works out whom a sweep would destroy, and destroys nobody.
+    """Works out whom a sweep would destroy, and destroys nobody. The same plan made again of an
+    unchanged state has the same hash.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ExecuteSweep: _aio.UnaryStreamMultiCallable[_retention_service_pb2.ExecuteSweepRequest, _retention_service_pb2.ExecuteSweepResponse]  # type: ignore[assignment]
-    """Executes a plan, streaming its progress. Every subject's anchor and holds are looked at again at
-    the moment of destruction. A call for a sweep that is running or ended streams its state.
+    """Executes a plan, streaming the sweep after every 500 subjects. Every subject's anchor and holds
+    are looked at again at the moment of destruction. A call for a sweep that has ended streams its
+    state once. A call for one that is running works on it too: nobody is destroyed or counted
+    twice. A sweep runs while a caller listens: when the last one hangs up, it stops after the
+    subjects in hand, and another call goes on with it, as after a crash.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
@@ -267,7 +281,8 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.BatchRecordInteractionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.BatchRecordInteractionsResponse, _abc.Awaitable[_retention_service_pb2.BatchRecordInteractionsResponse]]:
-        """Records up to 1,000 interactions of one tenant and role, each with its own outcome.
+        """Records up to 1,000 interactions of one tenant and role, each with its own outcome; what is
+        recorded is recorded together.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -296,7 +311,9 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Explains a subject's retention: anchor, rule, when it is due, what stands against it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: nothing is kept any more.
         """
 
     @_abc_1.abstractmethod
@@ -305,7 +322,8 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.PlanSweepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.PlanSweepResponse, _abc.Awaitable[_retention_service_pb2.PlanSweepResponse]]:
-        """Works out whom a sweep would destroy, and destroys nobody.
+        """Works out whom a sweep would destroy, and destroys nobody. The same plan made again of an
+        unchanged state has the same hash.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
@@ -318,8 +336,11 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.ExecuteSweepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_retention_service_pb2.ExecuteSweepResponse], _abc.AsyncIterator[_retention_service_pb2.ExecuteSweepResponse]]:
-        """Executes a plan, streaming its progress. Every subject's anchor and holds are looked at again at
-        the moment of destruction. A call for a sweep that is running or ended streams its state.
+        """Executes a plan, streaming the sweep after every 500 subjects. Every subject's anchor and holds
+        are looked at again at the moment of destruction. A call for a sweep that has ended streams its
+        state once. A call for one that is running works on it too: nobody is destroyed or counted
+        twice. A sweep runs while a caller listens: when the last one hangs up, it stops after the
+        subjects in hand, and another call goes on with it, as after a crash.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.

@@ -1,0 +1,208 @@
+"""RetentionService: translates between the contract and interactions, anchors and sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import ClassVar
+
+from privacyrights.v1 import error_reason_pb2, types_pb2
+from privacyrights.v1 import retention_service_pb2 as pb
+from server.domain.anchors import Anchors
+from server.domain.call import Call
+from server.domain.interactions import Interactions, ItemOutcome, NewInteraction
+from server.domain.ports import Clock
+from server.domain.sweep import Sweep, SweepState, TenantCount
+from server.domain.sweeps import Sweeps
+from server.domain.values import InvalidValueError, sha256_digest
+from server.handlers import names
+from server.handlers.fields import ROLE_NUMBERS, Fields
+from server.handlers.pages import page
+from server.handlers.times import timestamp
+
+MAX_INTERACTIONS = 1000
+DEFAULT_BLAST_RADIUS = 10_000
+
+_STATES = {state: pb.SweepState.Value(f"SWEEP_STATE_{state.name}") for state in SweepState}
+
+
+class RetentionHandler:
+    """Answers the calls of RetentionService."""
+
+    SERVICE: ClassVar[str] = "privacyrights.v1.RetentionService"
+
+    def __init__(
+        self, interactions: Interactions, anchors: Anchors, sweeps: Sweeps, clock: Clock
+    ) -> None:
+        """Ask *interactions*, *anchors* and *sweeps*."""
+        self._interactions = interactions
+        self._anchors = anchors
+        self._sweeps = sweeps
+        self._clock = clock
+
+    async def RecordInteraction(
+        self, request: pb.RecordInteractionRequest, call: Call
+    ) -> pb.RecordInteractionResponse:
+        """Record that a subject interacted."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        new = _interaction(fields, "interaction", request.interaction)
+        time = request.interaction.interaction_time
+        fields.past_time("interaction.interaction_time", request.interaction, time)
+        fields.done()
+        committed = await self._interactions.record(call, new)
+        return pb.RecordInteractionResponse(
+            anchor_date=committed.outcome.last_date, consistency_token=committed.token
+        )
+
+    async def BatchRecordInteractions(
+        self, request: pb.BatchRecordInteractionsRequest, call: Call
+    ) -> pb.BatchRecordInteractionsResponse:
+        """Record interactions of one tenant and role, each with its own outcome."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        if not 1 <= len(request.interactions) <= MAX_INTERACTIONS:
+            fields.wrong("interactions", f"must have 1-{MAX_INTERACTIONS} interactions")
+            fields.done()
+        news = [
+            _interaction(fields, f"interactions[{index}]", one)
+            for index, one in enumerate(request.interactions)
+        ]
+        fields.done()
+        role, tenant = news[0].who.role, news[0].who.tenant
+        for index, new in enumerate(news):
+            if (new.who.role, new.who.tenant) != (role, tenant):
+                rule = "must have the tenant and role of the first"
+                fields.wrong(f"interactions[{index}].subject", rule)
+        fields.done()
+        committed = await self._interactions.record_batch(call, role, tenant, news)
+        return pb.BatchRecordInteractionsResponse(
+            outcomes=[_outcome(item) for item in committed.outcome.items],
+            consistency_token=committed.token,
+        )
+
+    async def GetRetention(
+        self, request: pb.GetRetentionRequest, call: Call
+    ) -> pb.GetRetentionResponse:
+        """Explain a subject's retention."""
+        fields = Fields(self._clock.now())
+        who = fields.subject("subject", request.subject)
+        fields.done()
+        found = await self._anchors.explain(call, who)
+        return pb.GetRetentionResponse(
+            retention=pb.Retention(
+                subject_reference=found.reference,
+                anchor_date=found.anchor_date,
+                retention_rule=f"retentionRules/{found.rule.id}",
+                months=found.rule.months,
+                due_time=timestamp(found.due_time),
+                explanation=found.explanation,
+            )
+        )
+
+    async def PlanSweep(self, request: pb.PlanSweepRequest, call: Call) -> pb.PlanSweepResponse:
+        """Work out whom a sweep would destroy."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        role = fields.role("role", request.role)
+        tenant = fields.optional("tenant", names.tenant, request.tenant)
+        fields.done()
+        committed = await self._sweeps.plan(call, role, tenant)
+        return pb.PlanSweepResponse(
+            sweep=_sweep(committed.outcome), consistency_token=committed.token
+        )
+
+    async def ExecuteSweep(
+        self, request: pb.ExecuteSweepRequest, call: Call
+    ) -> AsyncIterator[pb.ExecuteSweepResponse]:
+        """Execute a plan, streaming its progress."""
+        fields = Fields(self._clock.now())
+        sweep = fields.take("name", names.sweep, request.name)
+        plan_hash = fields.take("plan_hash", sha256_digest, request.plan_hash)
+        if request.blast_radius_limit < 0:
+            fields.wrong("blast_radius_limit", "must not be negative")
+        fields.done()
+        limit = request.blast_radius_limit or DEFAULT_BLAST_RADIUS
+        async for after in self._sweeps.execute(call, sweep, plan_hash=plan_hash, limit=limit):
+            yield pb.ExecuteSweepResponse(sweep=_sweep(after))
+
+    async def GetSweep(self, request: pb.GetSweepRequest, _call: Call) -> pb.GetSweepResponse:
+        """Return a sweep."""
+        fields = Fields(self._clock.now())
+        sweep = fields.take("name", names.sweep, request.name)
+        fields.done()
+        return pb.GetSweepResponse(sweep=_sweep(await self._sweeps.get(sweep)))
+
+    async def ListSweeps(self, request: pb.ListSweepsRequest, _call: Call) -> pb.ListSweepsResponse:
+        """List the sweeps of one role, newest first."""
+        fields = Fields(self._clock.now())
+        asked = page(fields, request)
+        role = fields.role("role", request.role)
+        fields.done()
+        found = await self._sweeps.list(role, after=asked.after, limit=asked.limit)
+        shown, token = asked.cut(found, lambda sweep: (sweep.id, sweep.id))
+        return pb.ListSweepsResponse(
+            sweeps=[_sweep(sweep) for sweep in shown], next_page_token=token
+        )
+
+    async def GetSweepCertificate(
+        self, request: pb.GetSweepCertificateRequest, _call: Call
+    ) -> pb.GetSweepCertificateResponse:
+        """Return the signed certificate of what a sweep destroyed for a tenant."""
+        fields = Fields(self._clock.now())
+        sweep = fields.take("name", names.sweep, request.name)
+        tenant = fields.take("tenant", names.tenant, request.tenant)
+        fields.done()
+        return pb.GetSweepCertificateResponse(jws=await self._sweeps.certificate(sweep, tenant))
+
+
+def _interaction(fields: Fields, at: str, interaction: pb.Interaction) -> NewInteraction:
+    """Return what is reported; whether its time has come is left to be decided."""
+    who = fields.subject(f"{at}.subject", interaction.subject)
+    chatbot = fields.optional(f"{at}.chatbot", _chatbot_of(who.tenant), interaction.chatbot)
+    time = fields.time(f"{at}.interaction_time", interaction, interaction.interaction_time)
+    return NewInteraction(who, chatbot, time)
+
+
+def _chatbot_of(tenant: str) -> Callable[[str], str]:
+    def parse(name: str) -> str:
+        owner, id = names.chatbot(name)
+        if owner != tenant:
+            raise InvalidValueError("must be a chatbot of the subject's tenant")
+        return id
+
+    return parse
+
+
+def _outcome(item: ItemOutcome) -> pb.BatchRecordInteractionsResponse.Outcome:
+    if not item.reason:
+        return pb.BatchRecordInteractionsResponse.Outcome(anchor_date=item.last_date)
+    failure = types_pb2.ItemFailure(
+        reason=error_reason_pb2.ErrorReason.Value(f"ERROR_REASON_{item.reason}"),
+        message=item.message,
+        field=item.field,
+    )
+    return pb.BatchRecordInteractionsResponse.Outcome(failure=failure)
+
+
+def _sweep(sweep: Sweep) -> pb.Sweep:
+    return pb.Sweep(
+        name=sweep.name,
+        role=ROLE_NUMBERS[sweep.role],
+        tenant=sweep.only_tenant and f"tenants/{sweep.only_tenant}",
+        retention_rules=[f"retentionRules/{sweep.rule}"],
+        state=_STATES[sweep.state],
+        plan_time=timestamp(sweep.plan_time),
+        counts=[_count(count) for count in sweep.counts],
+        due_count=sweep.due,
+        sample_references=sweep.sample,
+        plan_hash=sweep.plan_hash,
+        destroyed_count=sweep.destroyed,
+        skipped_count=sweep.skipped,
+        failed_count=sweep.failed,
+        end_time=timestamp(sweep.end_time),
+        unanchored_count=sweep.unanchored,
+    )
+
+
+def _count(count: TenantCount) -> pb.SweepCount:
+    return pb.SweepCount(tenant=f"tenants/{count.tenant}", due_count=count.due)
