@@ -22,8 +22,10 @@ MEDIA_TYPE = "erasure-certificate+jwt"
 ISSUER = "privacyrights"
 
 _METHOD = (
-    "The only copy of the key that all of the subject's personal data in this service was "
-    "encrypted under was destroyed. The ciphertext is deleted afterwards."
+    "The key that all of the subject's personal data in this service was encrypted under was "
+    "destroyed in the database; the ciphertext is deleted afterwards. The database's operation "
+    "log and backups may hold the key, wrapped, until they are overwritten: whoever restores one "
+    "has to replay the erasures since."
 )
 _COVERAGE = (
     "This service's own store. No other holder of data was registered with it, so that nothing "
