@@ -48,8 +48,9 @@ class Record:
     """A record as it is kept.
 
     Shapes:
-        id: `tenant/reference/generation/category/key`: what is written for one life of a
-            subject can never meet what is kept about another.
+        id: `tenant/reference/generation/category,key`: what is written for one life of a
+            subject can never meet what is kept about another. A comma sorts before whatever
+            may be in a category's id, so that a person's records sort by category and key.
         subject: the subject's id, `tenant/reference`.
         sealed: the fields as canonical JSON, under the subject key.
     """
@@ -114,7 +115,7 @@ def records(role: Role) -> Table:
 
 def record_id(subject: Subject, category: str, key: str) -> str:
     """Return the id of a record of the current life of *subject*."""
-    return f"{subject.id}/{subject.generation}/{category}/{key}"
+    return f"{subject.id}/{subject.generation}/{category},{key}"
 
 
 def seal_context(category: str, key: str) -> str:

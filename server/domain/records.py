@@ -236,7 +236,6 @@ class Records:
                 "generation": subject.generation,
                 "category": categories,
             },
-            order="category",
             after=wanted.after,
             limit=min(wanted.size + 1, _BATCH),
         )

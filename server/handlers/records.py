@@ -124,8 +124,8 @@ class RecordsHandler:
         reading = await self._records.read(call, wanted)
         token = ""
         if reading.has_more:
-            last = reading.records[-1].record
-            token = asked.token((last.category, last.id))
+            last = reading.records[-1].record.id
+            token = asked.token((last, last))
         return pb.ReadRecordsResponse(
             records=[_record(opened) for opened in reading.records],
             next_page_token=token,
