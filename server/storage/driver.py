@@ -6,7 +6,7 @@ runs in memory, for quick tests, is `server.storage.memory`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from inspect import isawaitable
 from typing import Any, ClassVar
@@ -25,7 +25,7 @@ from server.storage.failures import (
     NotStorableError,
     translated,
 )
-from server.storage.place import Document, Place
+from server.storage.place import Document, Key, Place
 from server.storage.transaction import Transaction
 
 DURABLE: Mapping[str, Any] = {
@@ -53,6 +53,9 @@ TUNABLE: Mapping[str, Any] = {
 
 MAX_COMMIT_MS = 10_000
 MAX_READ_MS = 10_000
+
+# An index that begins with the tenant would be tried as well, and found no better.
+_ID_INDEX = "_id_"
 _CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
@@ -112,20 +115,21 @@ class Driver:
                     with translated():
                         await session.abort_transaction()
 
-    async def find(
-        self,
-        place: Place,
-        filter: Document,
-        *,
-        sort: Sequence[tuple[str, int]] = (),
-        limit: int = 0,
-        since: Timestamp | None = None,
-    ) -> list[Document]:
-        """Return the majority-committed documents that match, at least as fresh as *since*."""
+    async def get(
+        self, place: Place, wanted: Collection[Key], *, since: Timestamp | None = None
+    ) -> dict[Key, Document]:
+        """Return those *wanted* that exist: majority-committed, at least as fresh as *since*.
+
+        Raises:
+            DatabaseRefusedError: with INVALID_OPTIONS, where *since* has not come yet.
+        """
         collection = self._client[place.database][place.collection]
-        asked: dict[str, Any] = {"limit": limit, "max_time_ms": MAX_READ_MS}
-        if sort:
-            asked["sort"] = list(sort)
+        asked: dict[str, Any] = {"hint": _ID_INDEX, "max_time_ms": MAX_READ_MS}
+        # By the tenants, a sharded cluster knows where to look.
+        filter = {
+            "_id": {"$in": [key.id for key in wanted]},
+            "tenant": {"$in": list({key.tenant for key in wanted})},
+        }
         documents: list[Document]
         with translated():
             if since is None:
@@ -135,6 +139,36 @@ class Driver:
                     session.advance_operation_time(since)
                     found = collection.find(filter, session=session, **asked)
                     documents = await found.to_list(None)
+        return {Key(each["tenant"], each["_id"]): each for each in documents}
+
+    async def get_linearizable(self, place: Place, key: Key, *, seconds: float) -> Document | None:
+        """Return the document *key* as of now, confirmed by a majority."""
+        collection = self._client[place.database].get_collection(
+            place.collection, read_concern=ReadConcern("linearizable")
+        )
+        with translated():
+            document: Document | None = await collection.find_one(
+                {"_id": key.id, "tenant": key.tenant},
+                hint=_ID_INDEX,
+                max_time_ms=int(seconds * 1000),
+            )
+        return document
+
+    async def find(
+        self,
+        place: Place,
+        filter: Document,
+        *,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[Document]:
+        """Return the majority-committed documents that match, in order."""
+        collection = self._client[place.database][place.collection]
+        asked: dict[str, Any] = {"limit": limit, "max_time_ms": MAX_READ_MS}
+        if sort:
+            asked["sort"] = list(sort)
+        with translated():
+            documents: list[Document] = await collection.find(filter, **asked).to_list(None)
         return documents
 
     async def versions(self, place: Place, ids: Sequence[str]) -> dict[str, int | None]:
@@ -149,17 +183,6 @@ class Driver:
                 found = self._client[place.database][place.collection].find(filter, session=session)
                 documents: list[Document] = await found.to_list(None)
                 return documents, session.operation_time
-
-    async def find_linearizable(self, place: Place, id: str, *, seconds: float) -> Document | None:
-        """Return the document *id* as of now, confirmed by a majority."""
-        collection = self._client[place.database].get_collection(
-            place.collection, read_concern=ReadConcern("linearizable")
-        )
-        with translated():
-            document: Document | None = await collection.find_one(
-                {"_id": id}, max_time_ms=int(seconds * 1000)
-            )
-        return document
 
     async def count(self, place: Place, filter: Document) -> int:
         """Return how many documents match."""

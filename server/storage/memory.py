@@ -7,7 +7,7 @@ Everything happens between two awaits of the event loop, so that nobody sees hal
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
@@ -17,10 +17,9 @@ from bson.timestamp import Timestamp
 from mongomock_motor import AsyncMongoMockClient
 from pymongo.errors import DuplicateKeyError
 
-from server.domain.errors import ConsistencyTokenInvalidError
 from server.storage.driver import Driver
-from server.storage.failures import WriteRefusedError
-from server.storage.place import Document, Place
+from server.storage.failures import INVALID_OPTIONS, DatabaseRefusedError, WriteRefusedError
+from server.storage.place import Document, Key, Place
 from server.storage.transaction import Transaction
 
 Undo = Callable[[], Coroutine[Any, Any, object]]
@@ -121,6 +120,25 @@ class MemoryDriver(Driver):
         finally:
             await transaction.abort()
 
+    async def get(
+        self, place: Place, wanted: Collection[Key], *, since: Timestamp | None = None
+    ) -> dict[Key, Document]:
+        """Return those *wanted* that exist."""
+        if since is not None and since > self._now:
+            raise DatabaseRefusedError(INVALID_OPTIONS)
+        found = await self.find(place, {"_id": {"$in": [key.id for key in wanted]}})
+        return {Key(each["tenant"], each["_id"]): each for each in found}
+
+    async def get_linearizable(
+        self,
+        place: Place,
+        key: Key,
+        *,
+        seconds: float,  # noqa: ARG002 – nothing to wait for
+    ) -> Document | None:
+        """Return the document *key*."""
+        return (await self.get(place, [key])).get(key)
+
     async def find(
         self,
         place: Place,
@@ -128,11 +146,8 @@ class MemoryDriver(Driver):
         *,
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
-        since: Timestamp | None = None,
     ) -> list[Document]:
-        """Return the documents that match."""
-        if since is not None and since > self._now:
-            raise ConsistencyTokenInvalidError
+        """Return the documents that match, in order."""
         found = self.collection(place).find(filter)
         if sort:
             found = found.sort(list(sort))
@@ -142,11 +157,6 @@ class MemoryDriver(Driver):
     async def find_timed(self, place: Place, filter: Document) -> tuple[list[Document], Timestamp]:
         """Return the documents that match, and the time."""
         return await self.find(place, filter), self._now
-
-    async def find_linearizable(self, place: Place, id: str, *, seconds: float) -> Document | None:  # noqa: ARG002
-        """Return the document *id*."""
-        document: Document | None = await self.collection(place).find_one({"_id": id})
-        return document
 
     async def count(self, place: Place, filter: Document) -> int:
         """Return how many documents match."""

@@ -1,4 +1,4 @@
-"""Where documents are."""
+"""Where documents are, and what names them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from typing import Any, NamedTuple
 
 Document = dict[str, Any]
 """A BSON document: field → value, nested as deep as the entity is."""
+
+
+class Key(NamedTuple):
+    """One document of a collection: whose it is, and its id."""
+
+    tenant: str
+    id: str
 
 
 class Place(NamedTuple):

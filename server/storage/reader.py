@@ -14,7 +14,7 @@ from server.storage.collections import Layout
 from server.storage.documents import from_value, is_left_out, to_entity
 from server.storage.driver import Driver
 from server.storage.failures import INVALID_OPTIONS, DatabaseRefusedError
-from server.storage.place import Document, Place
+from server.storage.place import Document, Key, Place
 from server.storage.waking import Waking
 
 E = TypeVar("E")
@@ -31,17 +31,16 @@ class PointReads:
     """
 
     def __init__(self, driver: Driver, place: Place) -> None:
-        """Read from *place*."""
         self._driver = driver
         self._place = place
-        self._waiting: dict[str, list[asyncio.Future[Document | None]]] = {}
+        self._waiting: dict[Key, list[asyncio.Future[Document | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
 
-    async def get(self, id: str) -> Document | None:
-        """Return the document *id*, or None."""
+    async def get(self, key: Key) -> Document | None:
+        """Return the document *key*, or None."""
         future: asyncio.Future[Document | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(id, []).append(future)
+        self._waiting.setdefault(key, []).append(future)
         if self._in_flight < POINT_READS_IN_FLIGHT:
             self._in_flight += 1
             task = asyncio.create_task(self._drain())
@@ -57,19 +56,18 @@ class PointReads:
         finally:
             self._in_flight -= 1
 
-    async def _ask(self, asked: dict[str, list[asyncio.Future[Document | None]]]) -> None:
-        futures = [(id, future) for id, waiting in asked.items() for future in waiting]
+    async def _ask(self, asked: dict[Key, list[asyncio.Future[Document | None]]]) -> None:
+        waiting = [(key, future) for key, futures in asked.items() for future in futures]
         try:
-            found = await self._driver.find(self._place, {"_id": {"$in": list(asked)}})
+            found = await self._driver.get(self._place, asked)
         except Exception as error:  # noqa: BLE001 – whatever it is belongs to those who asked
-            for _, future in futures:
+            for _, future in waiting:
                 if not future.done():
                     future.set_exception(error)
             return
-        documents = {document["_id"]: document for document in found}
-        for id, future in futures:
+        for key, future in waiting:
             if not future.done():
-                future.set_result(documents.get(id))
+                future.set_result(found.get(key))
 
 
 class MongoReader:
@@ -107,32 +105,25 @@ class MongoReader:
         """
         if tenant and id != tenant and not id.startswith(f"{tenant}/"):
             return None
-        place = self._layout.place(table)
-        document = await self._document(place, id, freshness)
-        if document is None or document["tenant"] != tenant:
-            return None
-        return to_entity(document, type)
+        document = await self._document(self._layout.place(table), Key(tenant, id), freshness)
+        return to_entity(document, type) if document is not None else None
 
-    async def _document(self, place: Place, id: str, freshness: Freshness) -> Document | None:
+    async def _document(self, place: Place, key: Key, freshness: Freshness) -> Document | None:
+        since = token.decode(freshness.token) if freshness.token else None
         if freshness.linearizable:
-            if freshness.token:
-                token.decode(freshness.token)
-            return await self._driver.find_linearizable(
-                place, id, seconds=self._linearizable_seconds
-            )
-        if freshness.token:
-            since = token.decode(freshness.token)
+            seconds = self._linearizable_seconds
+            return await self._driver.get_linearizable(place, key, seconds=seconds)
+        if since is not None:
             try:
-                found = await self._driver.find(place, {"_id": id}, since=since)
+                return (await self._driver.get(place, [key], since=since)).get(key)
             except DatabaseRefusedError as error:
                 if error.number == INVALID_OPTIONS:
                     raise ConsistencyTokenInvalidError from None
                 raise
-            return found[0] if found else None
         points = self._points.get(place)
         if points is None:
             points = self._points[place] = PointReads(self._driver, place)
-        return await points.get(id)
+        return await points.get(key)
 
     async def find(self, query: Query, type: type[E]) -> Sequence[E]:
         """Return one page of what *query* asks for, in its order.

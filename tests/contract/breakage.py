@@ -187,6 +187,5 @@ class Careless(MongoReader):
 class Lonely(MongoReader):
     """Broken: sends a find for every caller."""
 
-    async def _document(self, place: Any, id: str, freshness: Any) -> Any:  # noqa: ARG002
-        found = await self._driver.find(place, {"_id": id})
-        return found[0] if found else None
+    async def _document(self, place: Any, key: Any, freshness: Any) -> Any:  # noqa: ARG002
+        return (await self._driver.get(place, [key])).get(key)

@@ -17,6 +17,7 @@ EXEMPTIONS: dict[tuple[str, str], str] = {
     (MEMORY, "test_reads_are_majority_committed"): _NO_COMMANDS,
     (MEMORY, "test_a_token_is_passed_on_to_the_database"): _NO_COMMANDS,
     (MEMORY, "test_linearizable_reads_say_so_to_the_database"): _NO_COMMANDS,
+    (MEMORY, "test_point_reads_are_routed_by_tenant"): _NO_COMMANDS,
     (MEMORY, "test_point_reads_of_concurrent_callers_share_finds"): _NO_COMMANDS,
     (MEMORY, "test_concurrent_changes_share_transactions"): _NO_COMMANDS,
     (MEMORY, "test_what_another_server_writes_wakes"): "mongomock has no second server",

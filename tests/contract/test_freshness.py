@@ -104,6 +104,13 @@ async def test_reads_are_majority_committed(store: Store) -> None:
     assert {"level": "majority"} == store.commands.named("find")[-1]["readConcern"]
 
 
+async def test_point_reads_are_routed_by_tenant(store: Store) -> None:
+    """A point read tells a sharded cluster which tenants it is about."""
+    await store.reader.get(SUBJECTS, store.tenant, f"{store.tenant}/ada", Subject)
+
+    assert {"$in": [store.tenant]} == store.commands.named("find")[-1]["filter"]["tenant"]
+
+
 async def shares_finds(store: Store) -> None:
     """Show that many concurrent reads are few commands."""
     ids = [f"{store.tenant}/{number}" for number in range(64)]

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -157,10 +158,8 @@ async def test_queries_match_what_they_say(store: Store) -> None:
         note(store.tenant, "c", rank=3, due="2026-02-01"),
     )
 
-    async def found(
-        equals: dict[str, object], at_most: dict[str, object] | None = None
-    ) -> list[str]:
-        query = Query(NOTES, store.tenant, equals, at_most or {})  # type: ignore[arg-type]
+    async def found(equals: Any, at_most: Any = None, at_least: Any = None) -> list[str]:
+        query = Query(NOTES, store.tenant, equals, at_most or {}, at_least or {})
         page = keys(await store.reader.find(query, Note))
         assert len(page) == await store.reader.count(query)
         return page
@@ -170,6 +169,8 @@ async def test_queries_match_what_they_say(store: Store) -> None:
     assert ["a"] == await found({"due": ""})
     assert ["a", "b"] == await found({"due": ("", "2026-01-01")})
     assert ["b"] == await found({}, {"due": "2026-01-31"})
+    assert ["c"] == await found({}, {"rank": 9}, {"due": "2026-01-31"})
+    assert ["b"] == await found({}, {"rank": 2}, {"rank": 2})
     assert [] == await found({"rank": 3}, {"due": "2026-01-31"})
     assert ["a", "b", "c"] == await found({}, {"time": NOW})
     assert ["a"] == await found({"id": note(store.tenant, "a").id})
