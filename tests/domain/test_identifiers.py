@@ -115,6 +115,7 @@ def test_an_id_is_a_resource_id(make: Maker, role: Role | None) -> None:
         "c8" + "0" * 25,
         "p0" + "u" * 25,
     ],
+    ids=["empty", "short", "no regime", "cut", "long", "capitals", "line", "x", "over", "u"],
 )
 def test_what_is_no_id_has_no_regime(text: str) -> None:
     """A text that isn't an id of ours is refused, without being echoed."""
