@@ -10,7 +10,7 @@ content, so that another batch under it is refused as a whole and keeps nothing.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -47,6 +47,15 @@ class BatchPut:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A record at its index in the batch, and the call that puts it."""
+
+    call: Call
+    index: int
+    new: NewRecord
+
+
 class RecordBatches:
     """Puts batches of records."""
 
@@ -62,8 +71,8 @@ class RecordBatches:
     ) -> BatchPut:
         """Keep what is *asked*, all of it of *tenant*; what is an error already stays one.
 
-        Records of different people are kept beside each other, those of one person in the
-        order asked: the first makes the person known, and of two with one key the last stays.
+        Records are kept beside each other, those in one place in the order asked: the last
+        stays. A person's first one goes ahead, so that the others find the person known.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
@@ -72,23 +81,36 @@ class RecordBatches:
         await self._begin(call, tenant)
         content = self._ports.keyring.fingerprint(call.content)
         outcomes: dict[int, Outcome] = {}
-        queues: dict[str, list[tuple[int, NewRecord]]] = defaultdict(list)
+        people: dict[str, deque[_Item]] = defaultdict(deque)
         for index, item in enumerate(asked):
             if isinstance(item, DomainError):
                 outcomes[index] = item
             else:
-                queues[item.who.value].append((index, item))
-
-        async def work(queue: list[tuple[int, NewRecord]]) -> None:
-            for index, item in queue:
-                outcomes[index] = await self._put(_part(call, content, index), item)
-
+                people[item.who.value].append(_Item(_part(call, content, index), index, item))
         async with asyncio.TaskGroup() as group:
-            for queue in queues.values():
-                group.create_task(work(queue))
+            for items in people.values():
+                group.create_task(self._of_person(items, outcomes))
         # A change of nothing is later than all before it.
         last = await self._ports.committer.commit(Change((), ()), type(None))
         return BatchPut([outcomes[index] for index in range(len(asked))], last.token)
+
+    async def _of_person(self, items: deque[_Item], outcomes: dict[int, Outcome]) -> None:
+        while items:
+            first = items.popleft()
+            outcomes[first.index] = await self._put(first)
+            if isinstance(outcomes[first.index], RecordPut):
+                break
+        places: dict[tuple[str, str], list[_Item]] = defaultdict(list)
+        for item in items:
+            places[item.new.category, item.new.key].append(item)
+
+        async def in_order(place: list[_Item]) -> None:
+            for item in place:
+                outcomes[item.index] = await self._put(item)
+
+        async with asyncio.TaskGroup() as group:
+            for place in places.values():
+                group.create_task(in_order(place))
 
     async def _begin(self, call: Call, tenant: str) -> None:
         async def decide() -> Decision[BatchBegun]:
@@ -98,9 +120,9 @@ class RecordBatches:
 
         await self._commands.run(call, tenant, BatchBegun, decide)
 
-    async def _put(self, call: Call, new: NewRecord) -> Outcome:
+    async def _put(self, item: _Item) -> Outcome:
         try:
-            return (await self._records.put(call, new)).outcome
+            return (await self._records.put(item.call, item.new)).outcome
         except DomainError as error:
             return error
 

@@ -126,6 +126,18 @@ async def test_records_of_one_person_are_kept_in_order(channel: grpc.aio.Channel
     assert [{"name": str(n)} for n in range(25, 30)] == await everything(channel, subject)
 
 
+async def test_a_first_record_that_is_refused_harms_no_other(channel: grpc.aio.Channel) -> None:
+    """A person nobody knew becomes known with the first record that is kept."""
+    subject = end_user(await new_tenant(channel))
+    wrong = [put_request(subject, {"x": n}, key=f"k{n}") for n in range(3)]
+    right = [put_request(subject, {"name": str(n)}, key=f"k{n}") for n in range(3)]
+
+    response = await stub(channel).BatchPutRecords(batch(*wrong, *right))
+
+    assert ["FIELD_NOT_IN_CATEGORY"] * 3 + [""] * 3 == reasons(response)
+    assert 3 == len(await everything(channel, subject))
+
+
 async def test_a_repeat_is_told_the_first_outcomes(app: App, channel: grpc.aio.Channel) -> None:
     """The same batch again, at once and after an erasure, keeps nothing and says the same."""
     tenant = await new_tenant(channel)
