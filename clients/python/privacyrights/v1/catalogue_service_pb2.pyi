@@ -86,7 +86,7 @@ class _FieldTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldType.V
     FIELD_TYPE_TIMESTAMP: _FieldType.ValueType  # 4
     """Text that is an RFC 3339 date-time."""
     FIELD_TYPE_JSON: _FieldType.ValueType  # 5
-    """An object or list of the above, at most 8 deep."""
+    """An object or list of JSON values, at most 8 deep, with finite numbers."""
 
 class FieldType(_FieldType, metaclass=_FieldTypeEnumTypeWrapper):
     """What the value of a field is."""
@@ -102,7 +102,7 @@ FIELD_TYPE_BOOL: FieldType.ValueType  # 3
 FIELD_TYPE_TIMESTAMP: FieldType.ValueType  # 4
 """Text that is an RFC 3339 date-time."""
 FIELD_TYPE_JSON: FieldType.ValueType  # 5
-"""An object or list of the above, at most 8 deep."""
+"""An object or list of JSON values, at most 8 deep, with finite numbers."""
 Global___FieldType: _TypeAlias = FieldType  # noqa: Y015
 
 class _RetentionAnchor:

@@ -71,7 +71,7 @@ class Record(_message.Message):
     """Required. The category. Format: `categories/{category}`."""
     key: _builtins.str
     """Optional. Tells several records of a category apart: 1–63 of a-z 0-9 _ -, starting with a
-    letter; default `default`. Never personal data.
+    letter; default `default`. Never personal data: the subject's id is refused.
     """
     source: Global___RecordSource.ValueType
     """Optional. Where it came from."""
@@ -79,8 +79,8 @@ class Record(_message.Message):
     """Output only. The purpose it was recorded for. Format: `purposes/{purpose}`."""
     @_builtins.property
     def fields(self) -> _struct_pb2.Struct:
-        """Required. The data: the category's fields and no others. Personal data; encrypted at rest under
-        the subject's own key.
+        """Required. The data: at least one of the category's fields and no others, at most 262,144 bytes
+        as JSON. Personal data; encrypted at rest under the subject's own key.
         """
 
     @_builtins.property
@@ -169,7 +169,7 @@ class RegisterSubjectRequest(_message.Message):
 
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When the person signed up, not in the future; default: now."""
+        """Optional, but after an erasure required: when the person signed up, not in the future."""
 
     def __init__(
         self,
@@ -524,7 +524,9 @@ class ReadRecordsRequest(_message.Message):
     purpose: _builtins.str
     """Required. What for. Format: `purposes/{purpose}`."""
     reason: _builtins.str
-    """Required. Why it is read now, 1–500 characters without personal data; it goes to the ledger."""
+    """Required. Why it is read now, 1–500 characters without personal data; it goes to the ledger. The
+    subject's id and e-mail addresses are refused.
+    """
     page_size: _builtins.int
     """Optional. Most records in one page; default 50, at most 1,000."""
     page_token: _builtins.str

@@ -134,7 +134,9 @@ class RecordsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchPutRecords(self, request, context):
-        """Stores up to 1,000 records of one tenant and role, each with its own outcome.
+        """Stores up to 1,000 records of one tenant and role, each with its own outcome: what is wrong with
+        one refuses that one. Of several with the same subject, category and key the last stays. A
+        repeat returns the first outcome of what was stored, and tries again what was not.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -159,12 +161,14 @@ class RecordsServiceServicer:
     def ReadRecords(self, request, context):
         """Returns a subject's records for a purpose, in the categories that the purpose needs. The
         reading is a ledger entry with the stated reason; if that cannot be written, nothing is returned.
+        A page may hold fewer records than asked for where they are large.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
         - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
         - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
+        - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,6 +180,7 @@ class RecordsServiceServicer:
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RECORD_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: restricted data may only be stored (Art. 18(2)).
         - FAILED_PRECONDITION, SUBJECT_ERASED / LEGAL_HOLD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -64,7 +64,9 @@ class RecordsServiceStub:
       CATEGORY_NOT_IN_PURPOSE / INSTRUCTION_MISSING.
     """
     BatchPutRecords: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.BatchPutRecordsRequest, _records_service_pb2.BatchPutRecordsResponse]
-    """Stores up to 1,000 records of one tenant and role, each with its own outcome.
+    """Stores up to 1,000 records of one tenant and role, each with its own outcome: what is wrong with
+    one refuses that one. Of several with the same subject, category and key the last stays. A
+    repeat returns the first outcome of what was stored, and tries again what was not.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -81,12 +83,14 @@ class RecordsServiceStub:
     ReadRecords: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.ReadRecordsRequest, _records_service_pb2.ReadRecordsResponse]
     """Returns a subject's records for a purpose, in the categories that the purpose needs. The
     reading is a ledger entry with the stated reason; if that cannot be written, nothing is returned.
+    A page may hold fewer records than asked for where they are large.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
     - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
     - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
+    - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
     """
     DeleteRecord: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.DeleteRecordRequest, _records_service_pb2.DeleteRecordResponse]
     """Deletes one record.
@@ -94,6 +98,7 @@ class RecordsServiceStub:
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RECORD_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: restricted data may only be stored (Art. 18(2)).
     - FAILED_PRECONDITION, SUBJECT_ERASED / LEGAL_HOLD.
     """
     SubmitUnansweredMessages: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.SubmitUnansweredMessagesRequest, _records_service_pb2.SubmitUnansweredMessagesResponse]
@@ -154,7 +159,9 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
       CATEGORY_NOT_IN_PURPOSE / INSTRUCTION_MISSING.
     """
     BatchPutRecords: _aio.UnaryUnaryMultiCallable[_records_service_pb2.BatchPutRecordsRequest, _records_service_pb2.BatchPutRecordsResponse]  # type: ignore[assignment]
-    """Stores up to 1,000 records of one tenant and role, each with its own outcome.
+    """Stores up to 1,000 records of one tenant and role, each with its own outcome: what is wrong with
+    one refuses that one. Of several with the same subject, category and key the last stays. A
+    repeat returns the first outcome of what was stored, and tries again what was not.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -171,12 +178,14 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     ReadRecords: _aio.UnaryUnaryMultiCallable[_records_service_pb2.ReadRecordsRequest, _records_service_pb2.ReadRecordsResponse]  # type: ignore[assignment]
     """Returns a subject's records for a purpose, in the categories that the purpose needs. The
     reading is a ledger entry with the stated reason; if that cannot be written, nothing is returned.
+    A page may hold fewer records than asked for where they are large.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
     - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
     - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
+    - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
     """
     DeleteRecord: _aio.UnaryUnaryMultiCallable[_records_service_pb2.DeleteRecordRequest, _records_service_pb2.DeleteRecordResponse]  # type: ignore[assignment]
     """Deletes one record.
@@ -184,6 +193,7 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RECORD_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: restricted data may only be stored (Art. 18(2)).
     - FAILED_PRECONDITION, SUBJECT_ERASED / LEGAL_HOLD.
     """
     SubmitUnansweredMessages: _aio.UnaryUnaryMultiCallable[_records_service_pb2.SubmitUnansweredMessagesRequest, _records_service_pb2.SubmitUnansweredMessagesResponse]  # type: ignore[assignment]
@@ -265,7 +275,9 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _records_service_pb2.BatchPutRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_records_service_pb2.BatchPutRecordsResponse, _abc.Awaitable[_records_service_pb2.BatchPutRecordsResponse]]:
-        """Stores up to 1,000 records of one tenant and role, each with its own outcome.
+        """Stores up to 1,000 records of one tenant and role, each with its own outcome: what is wrong with
+        one refuses that one. Of several with the same subject, category and key the last stays. A
+        repeat returns the first outcome of what was stored, and tries again what was not.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -294,12 +306,14 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_records_service_pb2.ReadRecordsResponse, _abc.Awaitable[_records_service_pb2.ReadRecordsResponse]]:
         """Returns a subject's records for a purpose, in the categories that the purpose needs. The
         reading is a ledger entry with the stated reason; if that cannot be written, nothing is returned.
+        A page may hold fewer records than asked for where they are large.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
         - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
         - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
+        - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
         """
 
     @_abc_1.abstractmethod
@@ -313,6 +327,7 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RECORD_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: restricted data may only be stored (Art. 18(2)).
         - FAILED_PRECONDITION, SUBJECT_ERASED / LEGAL_HOLD.
         """
 
