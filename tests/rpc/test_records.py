@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,9 +17,12 @@ from privacyrights.v1 import catalogue_service_pb2, types_pb2
 from privacyrights.v1 import records_service_pb2 as pb
 from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from server.compose import App
+from server.domain.change import Change
 from server.domain.clock import SteppingClock
+from server.domain.subjects import Subjects, saved
 from server.settings import Settings
 from tests.rpc.kept import (
+    CALL,
     NAME,
     OPTIMISE,
     PROFILE,
@@ -30,8 +34,10 @@ from tests.rpc.kept import (
     put,
     put_request,
     read,
+    stored,
     struct,
     stub,
+    subject_id,
 )
 from tests.rpc.people import end_user, grant, new_id, new_tenant, own_user, refused, withdraw
 
@@ -461,6 +467,22 @@ async def test_an_erased_person_comes_back_by_signing_up_only(
     assert [] == await everything(channel, subject)
     late = await refused(put(channel, end_user(subject.tenant, subject.subject_id, generation=1)))
     assert ("SUBJECT_ERASED", {"generation": "2"}) == (late.reason, late.metadata)
+
+
+async def test_restricted_data_is_only_stored(app: App, channel: grpc.aio.Channel) -> None:
+    """While it is restricted, data is neither added to nor used, and not deleted either."""
+    subject = end_user(await new_tenant(channel))
+    await put(channel, subject)
+    found = await Subjects(app.ports).require(CALL, subject_id(subject))
+    restricted = replace(found, version=found.version + 1, restriction="disputed")
+    await app.ports.committer.commit(Change((saved(restricted),), ()), type(None))
+    delete = pb.DeleteRecordRequest(subject=subject, category=PROFILE, request_id=new_id())
+
+    calls = (put(channel, subject), read(channel, subject), stub(channel).DeleteRecord(delete))
+    told = [(await refused(call)).metadata for call in calls]
+
+    assert [{"verdict_reasons": "RESTRICTION"}] * 3 == told
+    assert 1 == len(await stored(app.ports, subject))
 
 
 async def test_swapped_ciphertext_is_noticed(settings: Settings, channel: grpc.aio.Channel) -> None:
