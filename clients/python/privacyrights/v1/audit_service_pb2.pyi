@@ -119,11 +119,11 @@ class ListLedgerEntriesRequest(_message.Message):
     """Optional. The `next_page_token` of the page before."""
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
-        """Optional. Only those about this subject."""
+        """Optional. Only those about this subject, who must be the parent's."""
 
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Only those of one of these types."""
+        """Optional. Only those of one of these types, at most 100."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:

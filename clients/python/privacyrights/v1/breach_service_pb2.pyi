@@ -153,11 +153,11 @@ class BreachScope(_message.Message):
     """The caller whose readings are the breach: everyone disclosed to it in the time window."""
     @_builtins.property
     def tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tenants. Format: `tenants/{tenant}`."""
+        """The tenants, at most 1,000. Format: `tenants/{tenant}`."""
 
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Role.ValueType]:
-        """The regimes; none: both."""
+        """The regimes; none: both, or those of the categories."""
 
     @_builtins.property
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Subject]:
@@ -165,7 +165,7 @@ class BreachScope(_message.Message):
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The categories. Format: `categories/{category}`."""
+        """The categories, of these regimes. Format: `categories/{category}`."""
 
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -347,16 +347,16 @@ class Breach(_message.Message):
     version: _builtins.int
     """Output only. Counts the versions from 1."""
     notice_count: _builtins.int
-    """Output only. How many notices were made and how many are acknowledged."""
+    """Output only. How many notices were made."""
     acknowledged_count: _builtins.int
-    """Output only. How many notices are acknowledged."""
+    """Output only. How many notices are acknowledged by now, whatever version is asked for."""
     lessons: _builtins.str
     """Output only. What was learnt."""
     etag: _builtins.str
     """Output only. Changes with every update (AIP-154)."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___BreachKind.ValueType]:
-        """Required. What was hurt, 1–3 kinds."""
+        """Required. What was hurt, 1–3 different kinds."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -364,7 +364,7 @@ class Breach(_message.Message):
 
     @_builtins.property
     def discovery_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When it was discovered, not in the future."""
+        """Optional. When it was discovered, not in the future and not before it began."""
 
     @_builtins.property
     def awareness_time(self) -> _timestamp_pb2.Timestamp:
@@ -463,7 +463,10 @@ class Notice(_message.Message):
     description: _builtins.str
     """What happened (Art. 33(3)(a))."""
     affected_count: _builtins.int
-    """About how many of the tenant's people are concerned."""
+    """About how many of the tenant's people are concerned: those whom the service knows in this regime
+    and who were not erased. Whoever only a holder knows is not counted, and of those who are, some
+    may have no data in these categories.
+    """
     contact_point: _builtins.str
     """Whom to ask (Art. 33(3)(b))."""
     consequences: _builtins.str
@@ -484,7 +487,7 @@ class Notice(_message.Message):
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The categories concerned. Format: `categories/{category}`."""
+        """The categories concerned; none: any of the regime's may be. Format: `categories/{category}`."""
 
     @_builtins.property
     def awareness_time(self) -> _timestamp_pb2.Timestamp:

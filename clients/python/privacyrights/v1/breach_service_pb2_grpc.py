@@ -120,7 +120,8 @@ class BreachServiceServicer:
 
     def ReportBreach(self, request, context):
         """Reports a breach with what is known. Every affected tenant gets a notice with its own part, in
-        the same commit.
+        the same commit: one for each regime in which people of it are known. A tenant that the scope
+        names is told in any case. One report reaches at most 1,000 tenants.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
@@ -186,7 +187,7 @@ class BreachServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LogBreachMeasure(self, request, context):
-        """Logs a step of containment, investigation, mitigation or remediation.
+        """Logs a step of containment, investigation, mitigation or remediation; a breach takes 200.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
@@ -241,8 +242,8 @@ class BreachServiceServicer:
 
     def WatchNotices(self, request, context):
         """Streams a tenant's notices: first those that nobody acknowledged, then new ones as they are made.
-        Ends only when either side hangs up. A notice comes at least once, and again on every new stream
-        until it is acknowledged.
+        Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice comes
+        at least once, whoever acknowledges it, and again on every new stream until it is acknowledged.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.

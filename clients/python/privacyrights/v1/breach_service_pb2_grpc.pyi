@@ -37,7 +37,8 @@ class BreachServiceStub:
     def __new__(cls, channel: _aio.Channel) -> BreachServiceAsyncStub: ...
     ReportBreach: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.ReportBreachRequest, _breach_service_pb2.ReportBreachResponse]
     """Reports a breach with what is known. Every affected tenant gets a notice with its own part, in
-    the same commit.
+    the same commit: one for each regime in which people of it are known. A tenant that the scope
+    names is told in any case. One report reaches at most 1,000 tenants.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
@@ -79,7 +80,7 @@ class BreachServiceStub:
     - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
     """
     LogBreachMeasure: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.LogBreachMeasureRequest, _breach_service_pb2.LogBreachMeasureResponse]
-    """Logs a step of containment, investigation, mitigation or remediation.
+    """Logs a step of containment, investigation, mitigation or remediation; a breach takes 200.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
@@ -114,8 +115,8 @@ class BreachServiceStub:
     """
     WatchNotices: _grpc.UnaryStreamMultiCallable[_breach_service_pb2.WatchNoticesRequest, _breach_service_pb2.WatchNoticesResponse]
     """Streams a tenant's notices: first those that nobody acknowledged, then new ones as they are made.
-    Ends only when either side hangs up. A notice comes at least once, and again on every new stream
-    until it is acknowledged.
+    Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice comes
+    at least once, whoever acknowledges it, and again on every new stream until it is acknowledged.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -151,7 +152,8 @@ class BreachServiceAsyncStub(BreachServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReportBreach: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.ReportBreachRequest, _breach_service_pb2.ReportBreachResponse]  # type: ignore[assignment]
     """Reports a breach with what is known. Every affected tenant gets a notice with its own part, in
-    the same commit.
+    the same commit: one for each regime in which people of it are known. A tenant that the scope
+    names is told in any case. One report reaches at most 1,000 tenants.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
@@ -193,7 +195,7 @@ class BreachServiceAsyncStub(BreachServiceStub):
     - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
     """
     LogBreachMeasure: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.LogBreachMeasureRequest, _breach_service_pb2.LogBreachMeasureResponse]  # type: ignore[assignment]
-    """Logs a step of containment, investigation, mitigation or remediation.
+    """Logs a step of containment, investigation, mitigation or remediation; a breach takes 200.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
@@ -228,8 +230,8 @@ class BreachServiceAsyncStub(BreachServiceStub):
     """
     WatchNotices: _aio.UnaryStreamMultiCallable[_breach_service_pb2.WatchNoticesRequest, _breach_service_pb2.WatchNoticesResponse]  # type: ignore[assignment]
     """Streams a tenant's notices: first those that nobody acknowledged, then new ones as they are made.
-    Ends only when either side hangs up. A notice comes at least once, and again on every new stream
-    until it is acknowledged.
+    Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice comes
+    at least once, whoever acknowledges it, and again on every new stream until it is acknowledged.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -268,7 +270,8 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_breach_service_pb2.ReportBreachResponse, _abc.Awaitable[_breach_service_pb2.ReportBreachResponse]]:
         """Reports a breach with what is known. Every affected tenant gets a notice with its own part, in
-        the same commit.
+        the same commit: one for each regime in which people of it are known. A tenant that the scope
+        names is told in any case. One report reaches at most 1,000 tenants.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
@@ -346,7 +349,7 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _breach_service_pb2.LogBreachMeasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_breach_service_pb2.LogBreachMeasureResponse, _abc.Awaitable[_breach_service_pb2.LogBreachMeasureResponse]]:
-        """Logs a step of containment, investigation, mitigation or remediation.
+        """Logs a step of containment, investigation, mitigation or remediation; a breach takes 200.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
@@ -411,8 +414,8 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_breach_service_pb2.WatchNoticesResponse], _abc.AsyncIterator[_breach_service_pb2.WatchNoticesResponse]]:
         """Streams a tenant's notices: first those that nobody acknowledged, then new ones as they are made.
-        Ends only when either side hangs up. A notice comes at least once, and again on every new stream
-        until it is acknowledged.
+        Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice comes
+        at least once, whoever acknowledges it, and again on every new stream until it is acknowledged.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
