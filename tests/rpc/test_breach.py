@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
@@ -557,7 +558,8 @@ async def test_a_stream_ends_when_the_server_drains(stopping: App) -> None:
         call = stub.WatchNotices(pb.WatchNoticesRequest(tenant=tenant, role=PROCESSOR))
         await call.read()
 
-        await stopping.server.stop(PATIENCE_SECONDS)
+        # It would wait for calls much longer than the test waits for it.
+        await asyncio.wait_for(stopping.server.stop(10 * PATIENCE_SECONDS), PATIENCE_SECONDS)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
 
