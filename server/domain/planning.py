@@ -59,7 +59,7 @@ class Planning:
         rule = await self._anchors.rule(role)
         tally = PlanTally(self._ports.ids.new(role), rule, self._ports.clock.now())
         async for tenant in self._asked(only_tenant):
-            await self._plan_tenant(call, tenant, tally)
+            await self._plan_tenant(call, tenant, tally, is_only=bool(only_tenant))
         return Sweep(
             id=tally.sweep,
             tenant=PLATFORM,
@@ -93,7 +93,9 @@ class Planning:
         async for tenant in self._ports.reader.scan(query, Tenant):
             yield tenant
 
-    async def _plan_tenant(self, call: Call, tenant: Tenant, tally: PlanTally) -> None:
+    async def _plan_tenant(
+        self, call: Call, tenant: Tenant, tally: PlanTally, *, is_only: bool
+    ) -> None:
         rule = tally.rule
         cutoff = cutoff_date(rule, tally.plan_time, tenant.time_zone)
         use = use_of(await self._anchors.chatbots(rule, tenant.id))
@@ -105,7 +107,8 @@ class Planning:
             id = slice_id(tenant.id, tally.sweep, number)
             made = SweepSlice(id, tenant.id, 1, tally.sweep, planned)
             await self._commit(call, rule.role, made, Insert(slices(rule.role), made), "planned")
-        if due:
+        # Where one tenant is asked about, "nobody" is an answer, too.
+        if due or is_only:
             tally.counts.append(TenantCount(tenant.id, tenant.time_zone, cutoff, due))
         tally.unanchored += await self._anchors.unanchored(rule, tenant.id, use)
 

@@ -81,7 +81,7 @@ class Sweep:
         only_tenant: the one tenant it is about, or "".
         sample: up to 20 references of subjects that are due.
         unanchored: subjects without an anchor, who are not judged.
-        counts: tenants that have somebody who is due.
+        counts: tenants that have somebody who is due, and the one tenant that it is about.
     """
 
     id: str

@@ -121,7 +121,7 @@ class Sweeps:
 
         Raises:
             SweepNotFoundError: there is none.
-            CertificateNotFoundError: it hasn't ended, or nobody of the tenant was planned.
+            CertificateNotFoundError: it hasn't ended, or wasn't about the tenant's people.
         """
         sweep = await self.get(id)
         count = sweep.of_tenant(tenant)
