@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from server.domain.change import Kind, Table
 from server.domain.ledger import Entry
 from server.domain.ports import Query
+from server.domain.values import just_before
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from server.domain.values import SubjectId
 
 LEDGER = Table(Kind.LEDGER)
-
-_PRECISION = timedelta(milliseconds=1)
-"""Of the times that are kept: what is before a time is at most this much before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class Audit:
             wanted.tenant,
             equals=await self._equals(call, wanted),
             at_least={} if wanted.start_time is None else {"time": wanted.start_time},
-            at_most={} if wanted.end_time is None else {"time": wanted.end_time - _PRECISION},
+            at_most={} if wanted.end_time is None else {"time": just_before(wanted.end_time)},
             order="-time",
             after=after,
             limit=limit,

@@ -10,19 +10,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 MAX_SUBJECT_ID_BYTES = 256
 MAX_TEXT_CHARACTERS = 10_000
 
 CLOCK_SKEW = timedelta(seconds=60)
 """How far a caller's clock may be ahead of ours."""
+
+_STEP = timedelta(milliseconds=1)
 
 _RESOURCE_ID = re.compile(r"[a-z][a-z0-9_-]{0,61}[a-z0-9]|[a-z]")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -156,3 +154,9 @@ def past_time(time: datetime, *, now: datetime, skew: timedelta) -> datetime:
 def milliseconds(time: datetime) -> datetime:
     """Truncate *time* to milliseconds, the precision that BSON keeps."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def just_before(time: datetime) -> datetime:
+    """Return the last time before *time* that BSON keeps; the first of all times stays itself."""
+    first = datetime.min.replace(tzinfo=UTC)
+    return max(milliseconds(time), first + _STEP) - _STEP
