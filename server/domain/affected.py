@@ -75,9 +75,8 @@ class Affected:
         found = await asyncio.gather(
             *(self._ports.reader.get(TENANTS, id, id, Tenant) for id in scope.tenants)
         )
-        for id, tenant in zip(scope.tenants, found, strict=True):
-            if tenant is None:
-                raise TenantNotFoundError(tenant=id)
+        if None in found:
+            raise TenantNotFoundError
         return scope.tenants
 
     async def _all(self) -> Sequence[str]:

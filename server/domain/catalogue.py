@@ -188,7 +188,7 @@ class Catalogue:
         try:
             return self.purposes[id]
         except KeyError:
-            raise PurposeNotFoundError(purpose=id) from None
+            raise PurposeNotFoundError from None
 
     def category(self, id: str) -> Category:
         """Return the category *id*.
@@ -199,7 +199,7 @@ class Catalogue:
         try:
             return self.categories[id]
         except KeyError:
-            raise CategoryNotFoundError(category=id) from None
+            raise CategoryNotFoundError from None
 
     def policy_version(self, id: str) -> PolicyVersion:
         """Return the policy version of the date *id*.
@@ -210,7 +210,7 @@ class Catalogue:
         try:
             return self.policy_versions[id]
         except KeyError:
-            raise PolicyVersionNotFoundError(policy_version=id) from None
+            raise PolicyVersionNotFoundError from None
 
     def policy_version_in_force(self, now: datetime) -> PolicyVersion:
         """Return the newest policy version whose date has come.

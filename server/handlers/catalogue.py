@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from google.protobuf.message import Message
 
@@ -15,6 +15,7 @@ from server.domain.ports import Clock
 from server.domain.values import sha256_digest
 from server.handlers import names
 from server.handlers.catalogue_content import (
+    RULE_NOT_BUILT,
     category_message,
     change_message,
     policy_version_message,
@@ -41,6 +42,12 @@ class CatalogueHandler:
     """Answers the calls of CatalogueService."""
 
     SERVICE = "privacyrights.v1.CatalogueService"
+    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "ProposeCatalogueChange": tuple(
+            f"content.retention_rules.{name}" for name in RULE_NOT_BUILT
+        ),
+        "ApplyCatalogueChange": ("effective_time",),
+    }
 
     def __init__(self, catalogues: Catalogues, instructions: Instructions, clock: Clock) -> None:
         """Ask *catalogues* and *instructions*."""

@@ -34,6 +34,9 @@ MAX_FIELD_BYTES = 65_536
 DEFAULT_FIELD_BYTES = 1_024
 MAX_MONTHS = 1_200
 
+RULE_NOT_BUILT = ("tenant", "category", "purpose", "ground")
+"""Fields of a retention rule that are refused: it holds for everything of its role."""
+
 _ROLES = {Role.CONTROLLER: types_pb2.ROLE_CONTROLLER, Role.PROCESSOR: types_pb2.ROLE_PROCESSOR}
 _BASES = {pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}"): basis for basis in LegalBasis}
 _BASES_OUT = {basis: number for number, basis in _BASES.items()}
@@ -153,7 +156,7 @@ def _policy_version(
 def _retention_rule(fields: Fields, at: str, message: pb.RetentionRule) -> RetentionRule:
     if not 1 <= message.months <= MAX_MONTHS:
         fields.wrong(f"{at}.months", f"must be 1-{MAX_MONTHS}")
-    fields.not_built(message, "tenant", "category", "purpose", "ground")
+    fields.not_built(message, *RULE_NOT_BUILT)
     return RetentionRule(
         id=fields.take(f"{at}.name", names.retention_rule, message.name),
         role=fields.role(f"{at}.role", message.role),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from privacyrights.v1 import catalogue_service_pb2 as catalogue_pb
 from privacyrights.v1 import consent_service_pb2 as pb
 from privacyrights.v1 import error_reason_pb2, types_pb2
@@ -52,6 +54,10 @@ class ConsentHandler:
     """Answers the calls of ConsentService."""
 
     SERVICE = "privacyrights.v1.ConsentService"
+    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "CheckProcessing": ("as_of_time",),
+        "BatchCheckProcessing": ("checks.as_of_time",),
+    }
 
     def __init__(self, consents: Consents, clock: Clock) -> None:
         """Ask *consents*."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from server.domain.values import InvalidValueError, request_id
 from server.interceptors.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -38,9 +39,18 @@ def _who(exchange: Exchange) -> dict[str, str]:
     call = exchange.call
     if call is None:
         return who
-    if call.request_id:
+    if _is_request_id(call.request_id):
         who["request_id"] = call.request_id
     for name in ("tenant", "subject"):
         if name in call.notes:
             who[name] = call.notes[name]
     return who
+
+
+def _is_request_id(text: str) -> bool:
+    # What is refused as a request id may be anything, an e-mail address for example.
+    try:
+        request_id(text)
+    except InvalidValueError:
+        return False
+    return True

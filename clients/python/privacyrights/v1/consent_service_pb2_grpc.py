@@ -119,7 +119,8 @@ class ConsentServiceServicer:
         """Withdraws every consent of a subject that is granted now. Succeeds also when there is none.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, SUBJECT_ERASED.
         """

@@ -52,7 +52,8 @@ class ConsentServiceStub:
     """Withdraws every consent of a subject that is granted now. Succeeds also when there is none.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
@@ -151,7 +152,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """Withdraws every consent of a subject that is granted now. Succeeds also when there is none.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
@@ -259,7 +261,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Withdraws every consent of a subject that is granted now. Succeeds also when there is none.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, SUBJECT_ERASED.
         """
