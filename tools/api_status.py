@@ -22,6 +22,7 @@ def render() -> Mapping[str, str]:
         "",
         f"{built} of the contract's {len(rows)} methods are built. The others answer",
         "UNIMPLEMENTED, `NOT_BUILT_YET`: a client written against them now need not change later.",
+        "So does a call of a built method that has one of the fields named beside it.",
     ]
     for service, methods in groupby(rows, key=lambda row: row.service):
         lines += _of_service(service, list(methods))
@@ -31,5 +32,12 @@ def render() -> Mapping[str, str]:
 def _of_service(service: str, rows: list[Row]) -> list[str]:
     built = sum(row.is_built for row in rows)
     name = service.rpartition(".")[2]
-    table = [f"| `{row.method}` | {'yes' if row.is_built else 'no'} |" for row in rows]
+    table = [f"| `{row.method}` | {_built(row)} |" for row in rows]
     return ["", f"## {name}: {built} of {len(rows)}", "", "| method | built |", "|---|---|", *table]
+
+
+def _built(row: Row) -> str:
+    if not row.is_built:
+        return "no"
+    missing = ", ".join(f"`{field}`" for field in row.missing_fields)
+    return f"yes, but for {missing}" if missing else "yes"

@@ -59,11 +59,12 @@ class Guard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Whether one method of the contract is built."""
+    """Whether one method of the contract is built, and which of its fields aren't."""
 
     service: str
     method: str
     is_built: bool
+    missing_fields: tuple[str, ...] = ()
 
 
 def services() -> list[ServiceDescriptor]:
@@ -100,10 +101,15 @@ def implemented(classes: Iterable[type]) -> list[Row]:
     """
     by_service = _by_service((handler, handler) for handler in classes)
     return [
-        Row(service.full_name, method.name, hasattr(by_service.get(service.full_name), method.name))
+        _row(service.full_name, method.name, by_service.get(service.full_name))
         for service in services()
         for method in service.methods
     ]
+
+
+def _row(service: str, method: str, handler: object | None) -> Row:
+    not_built: dict[str, tuple[str, ...]] = getattr(handler, "NOT_BUILT", {})
+    return Row(service, method, hasattr(handler, method), not_built.get(method, ()))
 
 
 def generic_handlers(handlers: Sequence[object], guard: Guard) -> list[grpc.GenericRpcHandler]:
