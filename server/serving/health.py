@@ -23,6 +23,8 @@ _log = structlog.get_logger("server.serving")
 class Health:
     """What the health service answers; all services share one fate, that of the database."""
 
+    name = "health"
+
     def __init__(
         self,
         services: Sequence[str],
@@ -37,14 +39,14 @@ class Health:
         self._ping = ping
         self._every_seconds = every_seconds
         self._within_seconds = within_seconds
-        self._is_serving: bool | None = None
+        self.is_serving: bool | None = None
 
     async def look(self) -> None:
         """Ask the database once, and tell what it means."""
         await self._tell(is_serving=await self._is_reachable())
 
-    async def watch(self) -> None:
-        """Ask the database again and again, for ever."""
+    async def run(self) -> None:
+        """Ask the database again and again, until cancelled."""
         while True:
             await asyncio.sleep(self._every_seconds)
             await self.look()
@@ -62,13 +64,13 @@ class Health:
         return True
 
     async def _tell(self, *, is_serving: bool) -> None:
-        if is_serving == self._is_serving:
+        if is_serving == self.is_serving:
             return
         if not is_serving:
             _log.error("database unreachable")
-        elif self._is_serving is False:
+        elif self.is_serving is False:
             _log.info("database reachable again")
-        self._is_serving = is_serving
+        self.is_serving = is_serving
         answer = HealthCheckResponse.SERVING if is_serving else HealthCheckResponse.NOT_SERVING
         for service in self._services:
             await self.servicer.set(service, answer)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from grpc_reflection.v1alpha.reflection_pb2 import (
-    ServerReflectionRequest,
-    ServerReflectionResponse,
-)
+from grpc_health.v1 import health_pb2_grpc
 
 from server.serving.health import Health
 from server.serving.listening import listen
+from server.serving.reflection import add_reflection
+from server.workers import working
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from server.interceptors import Drain
-
-REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 
 LINGER_SECONDS = 1.0
 """How long the last answers, and the watchers of health, have to get off the line."""
@@ -67,12 +62,12 @@ class Server:
         """
         self.address = address
         self._drain = drain
-        self._health = Health(services, ping)
-        self._watching: asyncio.Task[None] | None = None
+        self.health = Health(services, ping)
+        self._beside = AsyncExitStack()
         self._grpc = grpc.aio.server(options=_options(limits))
         self._grpc.add_generic_rpc_handlers(handlers)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._grpc)
-        _add_reflection(self._grpc, services)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._grpc)
+        add_reflection(self._grpc, services)
 
     async def start(self) -> None:
         """Listen from now on; `address` then has the port that was really taken.
@@ -81,9 +76,9 @@ class Server:
             StartupError: the address can't be had.
         """
         self.address = listen(self._grpc, self.address)
-        await self._health.look()
+        await self.health.look()
         await self._grpc.start()
-        self._watching = asyncio.create_task(self._health.watch())
+        await self._beside.enter_async_context(working((self.health,)))
 
     async def stop(self, seconds: float) -> None:
         """Take no more calls, and give those that run *seconds* to finish; then end them.
@@ -92,7 +87,7 @@ class Server:
         the committer is drained after this.
         """
         until = time.monotonic() + seconds
-        await self._health.leave()
+        await self.health.leave()
         self._drain.begin()
         stopping = asyncio.create_task(self._grpc.stop(seconds + LINGER_SECONDS))
         if not await self._drain.idle(max(0.0, until - time.monotonic())):
@@ -101,10 +96,7 @@ class Server:
         # Whoever watches health or uses reflection is not waited for as long as a call is.
         await self._grpc.stop(LINGER_SECONDS)
         await stopping
-        if self._watching is not None:
-            self._watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watching
+        await self._beside.aclose()
 
 
 def _options(limits: ServerLimits) -> list[tuple[str, int]]:
@@ -120,17 +112,3 @@ def _options(limits: ServerLimits) -> list[tuple[str, int]]:
         # Clients may do the same: by default gRPC hangs up on pings within five minutes.
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ]
-
-
-def _add_reflection(server: grpc.aio.Server, services: Sequence[str]) -> None:
-    """Answer grpcurl's questions, in both versions of the protocol: their messages are the same."""
-    names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    servicer: Any = reflection.aio.ReflectionServicer(names)
-    answering = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
-        ServerReflectionRequest.FromString,
-        ServerReflectionResponse.SerializeToString,
-    )
-    methods = {"ServerReflectionInfo": answering}
-    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(REFLECTION_V1, methods)])

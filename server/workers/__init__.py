@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 PAUSE_SECONDS = 5.0
 """How long a worker that failed is left alone before it goes on."""
 
+REPEAT_SECONDS = 0.1
+"""How long a worker has to end before it is told so again."""
+
 _log = structlog.get_logger("server.workers")
 
 
@@ -38,9 +41,19 @@ async def working(workers: Sequence[Worker]) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        for task in tasks:
+        await _end(tasks)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel *tasks* until all of them have ended.
+
+    Until Python 3.12, a cancellation that comes as `asyncio.wait_for` finishes is lost
+    (python/cpython#86296), and the driver sends every command through one.
+    """
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(running, timeout=REPEAT_SECONDS)
 
 
 async def _kept_working(worker: Worker) -> None:

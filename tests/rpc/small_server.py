@@ -53,6 +53,8 @@ async def small_server(
         limits=limits,
     )
     await server.start()
-    async with grpc.aio.insecure_channel(server.address) as channel:
-        yield SmallServer(server, channel, drain, lines)
-    await server.stop(0)
+    try:
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            yield SmallServer(server, channel, drain, lines)
+    finally:
+        await server.stop(0)
