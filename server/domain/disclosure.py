@@ -24,7 +24,7 @@ from server.domain.recipients import require_not_commercial
 from server.domain.subjects import Subjects, saved
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from server.domain.call import Call
     from server.domain.catalogue import Catalogue
@@ -243,14 +243,6 @@ class Disclosures:
             )
         )
         return [await self._shown(subject, disclosure) for disclosure in found]
-
-    async def of(self, subject: Subject) -> AsyncIterator[Shown]:
-        """Yield all disclosures of the present life of *subject*, newest first.
-
-        For the access answer, which is a ledger entry of its own (Art. 15(1)(c)).
-        """
-        async for disclosure in self._ports.reader.scan(_query(subject, None, 1000), Disclosure):
-            yield await self._shown(subject, disclosure)
 
     async def _catalogue(self, new: NewDisclosure) -> Catalogue:
         """Return the catalogue in force: the newest, if the one in memory lacks what is named."""
