@@ -14,7 +14,7 @@ from server.domain.ledger import new_entry
 from server.domain.sweep import Fate, Sweep, SweepSlice, slice_ids, slices, sweeps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from server.domain.call import Call
     from server.domain.destruction import Destruction
@@ -38,7 +38,7 @@ class Execution:
         self._ports = ports
         self._destruction = destruction
 
-    async def run(self, call: Call, sweep: Sweep) -> AsyncIterator[Sweep]:
+    async def run(self, call: Call, sweep: Sweep) -> AsyncGenerator[Sweep]:
         """Work until nothing is left of *sweep*, yielding it after each slice.
 
         Several calls share the work, since each begins at a place of its own. When the caller

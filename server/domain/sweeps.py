@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from server.domain.catalogues import PLATFORM
@@ -22,7 +23,7 @@ from server.domain.sweep import Sweep, SweepState, sweeps
 from server.domain.values import InvalidValueError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from server.domain.call import Call
     from server.domain.change import Committed
@@ -91,7 +92,7 @@ class Sweeps:
 
     async def execute(
         self, call: Call, id: str, *, plan_hash: str, limit: int
-    ) -> AsyncIterator[Sweep]:
+    ) -> AsyncGenerator[Sweep]:
         """Execute what was planned, or go on with it, yielding the sweep as it stands.
 
         The last one yielded has ended. A sweep that has ended before is yielded once. When
@@ -113,8 +114,9 @@ class Sweeps:
             sweep = await self._start(call, sweep)
         yield sweep
         if not sweep.is_ended:
-            async for after in self._execution.run(call, sweep):
-                yield after
+            async with aclosing(self._execution.run(call, sweep)) as states:
+                async for after in states:
+                    yield after
 
     async def certificate(self, id: str, tenant: str) -> str:
         """Return what the sweep did for *tenant*, as a signed JWS.

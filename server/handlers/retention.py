@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import ClassVar
 
 from privacyrights.v1 import error_reason_pb2, types_pb2
@@ -122,8 +123,11 @@ class RetentionHandler:
             fields.wrong("blast_radius_limit", "must not be negative")
         fields.done()
         limit = request.blast_radius_limit or DEFAULT_BLAST_RADIUS
-        async for after in self._sweeps.execute(call, sweep, plan_hash=plan_hash, limit=limit):
-            yield pb.ExecuteSweepResponse(sweep=_sweep(after))
+        executing = self._sweeps.execute(call, sweep, plan_hash=plan_hash, limit=limit)
+        # Closed at once when the caller hangs up: that is what stops the sweep.
+        async with aclosing(executing) as states:
+            async for after in states:
+                yield pb.ExecuteSweepResponse(sweep=_sweep(after))
 
     async def GetSweep(self, request: pb.GetSweepRequest, _call: Call) -> pb.GetSweepResponse:
         """Return a sweep."""

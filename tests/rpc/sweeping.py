@@ -135,3 +135,14 @@ async def last_day_of(channel: grpc.aio.Channel, chatbot: str) -> str:
         tenant_service_pb2.ListChatbotsRequest(parent=parent)
     )
     return next(bot.last_interaction_date for bot in response.chatbots if bot.name == chatbot)
+
+
+async def is_kept(channel: grpc.aio.Channel, who: types_pb2.Subject) -> bool:
+    """Tell whether anything of *who*, who was known once, is kept."""
+    try:
+        await explained(channel, who)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+            return False
+        raise
+    return True

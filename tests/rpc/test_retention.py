@@ -28,14 +28,12 @@ from tests.rpc.people import end_user, new_id, new_tenant, own_user, refused
 from tests.rpc.sweeping import (
     CONTROLLER,
     PROCESSOR,
-    day,
-    delete_chatbot,
     execute,
     explained,
     fates,
     interact,
     interact_all,
-    new_chatbot,
+    is_kept,
     plan,
     retention,
     sweep,
@@ -57,21 +55,6 @@ async def erase(ports: Ports, who: types_pb2.Subject, *, cause: str = "") -> Non
     await ports.committer.commit(Change(ended.writes, ended.entries), type(None))
 
 
-async def is_kept(channel: grpc.aio.Channel, *people: types_pb2.Subject) -> list[bool]:
-    """Tell of each of *people* whether anything is kept."""
-    return [await _is_kept(channel, who) for who in people]
-
-
-async def _is_kept(channel: grpc.aio.Channel, who: types_pb2.Subject) -> bool:
-    try:
-        await explained(channel, who)
-    except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
-            return False
-        raise
-    return True
-
-
 async def test_only_who_is_due_is_destroyed(
     channel: grpc.aio.Channel, clock: SteppingClock
 ) -> None:
@@ -90,7 +73,26 @@ async def test_only_who_is_due_is_destroyed(
     assert [(tenant, 1)] == [(count.tenant, count.due_count) for count in planned.counts]
     assert 1 == len(planned.sample_references)
     assert (pb.SWEEP_STATE_COMPLETED, (1, 0, 0)) == (ended.state, fates(ended))
-    assert [False, True, True, True] == await is_kept(channel, old, new, theirs, own)
+    assert [False, True, True, True] == [
+        await is_kept(channel, each) for each in (old, new, theirs, own)
+    ]
+
+
+async def test_all_tenants_are_planned_together(
+    channel: grpc.aio.Channel, clock: SteppingClock
+) -> None:
+    """Without a tenant, the plan counts each that has somebody who is due, and no other."""
+    one, other, fresh = [await new_tenant(channel) for _ in range(3)]
+    await interact_all(channel, [end_user(one) for _ in range(2)])
+    await interact(channel, end_user(other))
+    clock.advance(months=25)
+    await interact(channel, end_user(fresh))
+
+    planned = await plan(channel, "")
+
+    counts = {count.tenant: count.due_count for count in planned.counts}
+    assert (2, 1, None) == (counts[one], counts[other], counts.get(fresh))
+    assert planned.due_count == sum(counts.values())
 
 
 async def test_the_last_day_is_not_due(channel: grpc.aio.Channel, clock: SteppingClock) -> None:
@@ -123,7 +125,7 @@ async def test_plan_destroys_nobody_and_can_be_repeated(
     assert first == again
     assert (first.plan_hash, True) == (another.plan_hash, first.name != another.name)
     assert pb.SWEEP_STATE_PLANNED == first.state
-    assert [True] == await is_kept(channel, who)
+    assert await is_kept(channel, who)
 
 
 async def test_concurrent_repeats_make_one_plan(
@@ -153,7 +155,7 @@ async def test_execution_needs_the_hash(channel: grpc.aio.Channel, clock: Steppi
     found = await refused(execute(channel, planned))
 
     assert ("FAILED_PRECONDITION", "PLAN_HASH_MISMATCH") == (found.code, found.reason)
-    assert [True] == await is_kept(channel, who)
+    assert await is_kept(channel, who)
 
 
 async def test_blast_radius_is_limited(channel: grpc.aio.Channel, clock: SteppingClock) -> None:
@@ -184,7 +186,7 @@ async def test_interaction_after_the_plan_saves(
     ended = (await execute(channel, planned))[-1]
 
     assert (pb.SWEEP_STATE_COMPLETED, (1, 1, 0)) == (ended.state, fates(ended))
-    assert [True, False] == await is_kept(channel, saved, due)
+    assert [True, False] == [await is_kept(channel, each) for each in (saved, due)]
 
 
 async def test_who_became_due_after_the_plan_is_left(
@@ -203,7 +205,7 @@ async def test_who_became_due_after_the_plan_is_left(
     clock.advance(months=1)
 
     assert (1, 0, 0) == fates((await execute(channel, planned))[-1])
-    assert [True, True] == await is_kept(channel, later, imported)
+    assert [True, True] == [await is_kept(channel, each) for each in (later, imported)]
     assert (2, 0, 0) == fates(await sweep(channel, tenant))
 
 
@@ -329,99 +331,6 @@ async def test_missing_anchors_are_reported(
     assert (1, 1) == (planned.due_count, planned.unanchored_count)
     kept = await explained(channel, silent)
     assert ("", False) == (kept.anchor_date, kept.HasField("due_time"))
-
-
-async def test_own_people_are_kept_as_long_as_chatbots_are_used(
-    channel: grpc.aio.Channel, clock: SteppingClock
-) -> None:
-    """S11: with a chatbot in use, its last interaction counts, whoever it was with."""
-    tenant = await new_tenant(channel)
-    chatbot, who = await new_chatbot(channel, tenant), own_user(tenant)
-    await interact(channel, who)
-    clock.advance(months=30)
-    await interact(channel, end_user(tenant), chatbot=chatbot)
-    used = day(clock.now())
-
-    clock.advance(months=30)
-    assert used == (await explained(channel, who)).anchor_date
-    assert 0 == (await plan(channel, tenant, CONTROLLER)).due_count
-    clock.advance(DAY, months=6)
-    assert (1, 0, 0) == fates(await sweep(channel, tenant, CONTROLLER))
-    assert [False] == await is_kept(channel, who)
-
-
-async def test_own_people_of_a_used_chatbot_are_all_due(
-    channel: grpc.aio.Channel, clock: SteppingClock
-) -> None:
-    """Also those of whom nothing but their data is known, each once."""
-    tenant = await new_tenant(channel)
-    chatbot = await new_chatbot(channel, tenant)
-    await interact(channel, end_user(tenant), chatbot=chatbot)
-    people = [own_user(tenant) for _ in range(30)]
-    await interact_all(channel, people[:20])
-    for who in people[20:]:
-        await put(
-            channel,
-            who,
-            {"name": "Ada", "email": "ada@example.org"},
-            purpose="purposes/manage_relationship",
-            category="categories/account",
-        )
-    clock.advance(DAY, months=36)
-    planned = await plan(channel, tenant, CONTROLLER)
-
-    first, second = await asyncio.gather(execute(channel, planned), execute(channel, planned))
-
-    assert (30, 0) == (planned.due_count, planned.unanchored_count)
-    assert (30, 0, 0) == fates(first[-1]) == fates(second[-1])
-
-
-async def test_use_of_a_chatbot_after_the_plan_saves(
-    channel: grpc.aio.Channel, clock: SteppingClock
-) -> None:
-    """S11: the tenant's own people are saved by an interaction of somebody else's."""
-    tenant = await new_tenant(channel)
-    chatbot, who = await new_chatbot(channel, tenant), own_user(tenant)
-    await interact(channel, who)
-    await interact(channel, end_user(tenant), chatbot=chatbot)
-    clock.advance(DAY, months=36)
-    planned = await plan(channel, tenant, CONTROLLER)
-
-    await interact(channel, end_user(tenant), chatbot=chatbot)
-    ended = (await execute(channel, planned))[-1]
-
-    assert (0, 1, 0) == fates(ended)
-    assert [True] == await is_kept(channel, who)
-
-
-async def test_without_a_chatbot_the_connection_counts(
-    channel: grpc.aio.Channel, clock: SteppingClock
-) -> None:
-    """S11: of two people of one tenant, the one who hasn't connected for 36 months is due."""
-    tenant = await new_tenant(channel)
-    gone, here = own_user(tenant), own_user(tenant)
-    await interact_all(channel, [gone, here])
-    clock.advance(months=30)
-    await interact(channel, here)
-    clock.advance(DAY, months=6)
-
-    assert (1, 0, 0) == fates(await sweep(channel, tenant, CONTROLLER))
-    assert [False, True] == await is_kept(channel, gone, here)
-
-
-async def test_deleted_chatbots_count_on(channel: grpc.aio.Channel, clock: SteppingClock) -> None:
-    """The use of a chatbot that was deleted since can only keep somebody longer."""
-    tenant = await new_tenant(channel)
-    chatbot, who = await new_chatbot(channel, tenant), own_user(tenant)
-    await interact(channel, who)
-    clock.advance(months=12)
-    await interact(channel, end_user(tenant), chatbot=chatbot)
-    await delete_chatbot(channel, chatbot)
-
-    clock.advance(DAY, months=24)
-    assert 0 == (await plan(channel, tenant, CONTROLLER)).due_count
-    clock.advance(DAY, months=12)
-    assert (1, 0, 0) == fates(await sweep(channel, tenant, CONTROLLER))
 
 
 async def test_certificate_says_what_was_done(

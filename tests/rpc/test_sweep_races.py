@@ -14,7 +14,6 @@ from typing import TypeVar
 import grpc
 import pytest
 
-from privacyrights.v1 import types_pb2
 from server.compose import App
 from server.domain.anchors import Anchors
 from server.domain.call import Call
@@ -34,7 +33,7 @@ from server.domain.tenants import Tenants
 from server.domain.values import Role
 from tests.rpc.kept import CALL, subject_id
 from tests.rpc.people import end_user, new_id, new_tenant, own_user
-from tests.rpc.sweeping import explained, interact, new_chatbot
+from tests.rpc.sweeping import explained, interact, is_kept, new_chatbot
 
 E = TypeVar("E")
 
@@ -141,17 +140,6 @@ async def resumed(sweeps: Sweeps, planned: Sweep) -> Sweep:
         )
     ]
     return states[-1]
-
-
-async def is_kept(channel: grpc.aio.Channel, who: types_pb2.Subject) -> bool:
-    """Tell whether anything of *who* is kept."""
-    try:
-        await explained(channel, who)
-    except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
-            return False
-        raise
-    return True
 
 
 async def end_user_who_comes_back(
