@@ -166,6 +166,20 @@ async def test_defect_tells_nothing(logged: Logged) -> None:
     assert CANARY not in str(logged())
 
 
+async def test_that_quoting_an_exception_would_be_noticed() -> None:
+    """Were an exception's text sent as the message, the test above would see it."""
+
+    class QuotingError(errors.StorageUnavailableError):
+        def __init__(self, cause: Exception) -> None:
+            super().__init__()
+            self.message = str(cause)
+
+    async with small_server(Raising(QuotingError(KeyError(CANARY)))) as served:
+        told = await refused(served.channel, GET_TENANT, b"")
+
+    assert CANARY in told.message
+
+
 async def test_timeout_inside_is_a_defect() -> None:
     """A handler's own TimeoutError isn't taken for the caller's deadline."""
 

@@ -233,6 +233,25 @@ async def test_uri_that_is_none() -> None:
     assert "pass" not in found[2].replace("password", "")
 
 
+async def test_commands_to_try(mongo_uri: str, tmp_path: Path) -> None:
+    """What a newcomer is told to try works as it is printed."""
+
+    settings = {"listen": "127.0.0.1:0", "mongo_uri": mongo_uri, "database": "to_try"}
+    async with started(**settings, data_dir=str(tmp_path)) as process:
+        assert process.stdout is not None
+        told = (await process.stdout.readuntil(b"Stop with")).decode()
+        script = told.partition("Try, in another terminal:\n")[2].partition("Stop with")[0]
+        trying = await asyncio.create_subprocess_shell(
+            f"set -e\n{script}", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        answers, errors = await asyncio.wait_for(trying.communicate(), END_SECONDS)
+
+    assert (0, b"") == (trying.returncode, errors)
+    assert b"privacyrights.v1.ConsentService" in answers
+    assert b"SERVING" in answers
+    assert b"tenants/acme" in answers
+
+
 async def test_show_config() -> None:
     """--show-config prints what would be served with, secrets masked, and starts nothing."""
 
