@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # ships none
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # as above
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

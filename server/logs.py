@@ -13,6 +13,7 @@ import re
 import sys
 import time
 import traceback
+from contextlib import suppress
 from types import NoneType, TracebackType
 from typing import (
     Any,
@@ -108,11 +109,11 @@ def configure(
         _Allowed(strict=strict),
         structlog.dev.ConsoleRenderer(colors=terminal) if pretty else _render_json,
     ]
-    lines = structlog.PrintLoggerFactory(to) if pretty else structlog.BytesLoggerFactory(to.buffer)
+    lines = _Lines(to)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lines,
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
     _route_libraries()
@@ -127,6 +128,28 @@ def canonical_logger() -> CallLogger:
         log("call", **line)
 
     return log_call
+
+
+class _Lines:
+    """Writes lines to a stream; one that can't be written is lost, and nobody waits for it.
+
+    A full disk or a closed pipe must keep no call from its answer.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        # The stream is kept, not only its buffer, which would be closed along with it.
+        self._stream = stream
+
+    def write(self, line: str | bytes) -> None:
+        with suppress(OSError, ValueError):
+            if isinstance(line, bytes):
+                self._stream.buffer.write(line + b"\n")
+                self._stream.buffer.flush()
+            else:
+                self._stream.write(line + "\n")
+                self._stream.flush()
+
+    debug = info = warning = error = critical = exception = msg = write
 
 
 class _Allowed:

@@ -180,3 +180,12 @@ def test_terminal_gets_pretty_lines(
 
     assert is_json == line.startswith(b"{")
     assert b"ConsentService/RecordConsent" in line
+
+
+@pytest.mark.parametrize("form", ["json", "pretty"])
+def test_full_disk_stops_no_call(unconfigured: None, form: Any) -> None:  # noqa: ARG001
+    """A line that can't be written is lost; whoever logged it goes on."""
+    with open("/dev/full", "w", buffering=1) as full:  # noqa: PTH123 – a device
+        logs.configure(format=form, stream=full)
+
+        call()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import grpc
-from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]  # it ships none
+from google.rpc.error_details_pb2 import (
     BadRequest,
     ErrorInfo,
     RetryInfo,
 )
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # as above
+from google.rpc.status_pb2 import Status
 
 
 @dataclass(frozen=True)
