@@ -12,8 +12,9 @@ import structlog
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from server.domain.assistance import Inquiries
+from server.domain.access import AccessDocuments
 from server.domain.anchors import Anchors
+from server.domain.assistance import Inquiries
 from server.domain.audit import Audit
 from server.domain.breaches import Breaches
 from server.domain.catalogues import Catalogues
@@ -26,6 +27,7 @@ from server.domain.disclosure import Disclosures
 from server.domain.erasure import Erasures
 from server.domain.errors import StorageUnavailableError
 from server.domain.execution import Execution
+from server.domain.exports import Exports
 from server.domain.identifiers import TimeOrderedIds
 from server.domain.instructions import Instructions
 from server.domain.interactions import Interactions
@@ -36,8 +38,11 @@ from server.domain.recipients import Recipients
 from server.domain.record_batches import RecordBatches
 from server.domain.records import Records
 from server.domain.registration import Registration
+from server.domain.rights_execution import RightsExecution
+from server.domain.rights_requests import RightsRequests
 from server.domain.sweeps import Sweeps
 from server.domain.tenants import Tenants
+from server.domain.values import Role
 from server.handlers import registry
 from server.handlers.assistance import AssistanceHandler
 from server.handlers.audit import AuditHandler
@@ -48,6 +53,7 @@ from server.handlers.consent import ConsentHandler
 from server.handlers.disclosure import DisclosureHandler
 from server.handlers.records import RecordsHandler
 from server.handlers.retention import RetentionHandler
+from server.handlers.subject_rights import SubjectRightsHandler
 from server.handlers.tenant import TenantHandler
 from server.interceptors import Drain, Guard
 from server.logs import canonical_logger
@@ -68,6 +74,7 @@ from server.storage.schema import Schema
 from server.storage.waking import Waking
 from server.workers import Worker, working
 from server.workers.catalogue import CatalogueRefresher
+from server.workers.purge import PurgeWorker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -89,6 +96,10 @@ class Services:
     tenants: Tenants
     instructions: Instructions
     consents: Consents
+    erasures: Erasures
+    rights: RightsRequests
+    exports: Exports
+    rights_execution: RightsExecution
     records: Records
     interactions: Interactions
     anchors: Anchors
@@ -110,13 +121,21 @@ def services(ports: Ports) -> Services:
     instructions = Instructions(ports, tenants, catalogues)
     recipients = Recipients(ports, catalogues)
     contacts = Contacts(ports, tenants)
+    erasures = Erasures(ports)
+    rights = RightsRequests(ports, tenants)
+    exports = Exports(ports, rights)
     anchors = Anchors(ports, tenants, catalogues)
-    destruction = Destruction(ports, anchors, Erasures(ports))
+    documents = AccessDocuments(ports, tenants, catalogues, anchors)
+    destruction = Destruction(ports, anchors, erasures)
     return Services(
         catalogues=catalogues,
         tenants=tenants,
         instructions=instructions,
         consents=Consents(ports, catalogues),
+        erasures=erasures,
+        rights=rights,
+        exports=exports,
+        rights_execution=RightsExecution(ports, rights, documents, exports, erasures),
         records=Records(ports, catalogues, instructions),
         interactions=Interactions(ports, tenants),
         anchors=anchors,
@@ -149,14 +168,24 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             Registration(ports),
             ports.clock,
         ),
+        SubjectRightsHandler(
+            services.rights,
+            services.rights_execution,
+            services.exports,
+            services.erasures,
+            ports.clock,
+        ),
         RetentionHandler(services.interactions, services.anchors, services.sweeps, ports.clock),
         TenantHandler(services.tenants, ports.clock),
     )
 
 
-def workers(services: Services, settings: Settings) -> tuple[Worker, ...]:
+def workers(services: Services, ports: Ports, settings: Settings) -> tuple[Worker, ...]:
     """Return what goes on beside the calls."""
-    return (CatalogueRefresher(services.catalogues, milliseconds=settings.catalogue_refresh_ms),)
+    return (
+        CatalogueRefresher(services.catalogues, milliseconds=settings.catalogue_refresh_ms),
+        *(PurgeWorker(ports, role) for role in Role),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +236,7 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         if settings.catalogue is not None:
             await apply_first_catalogue(settings.catalogue, domain.catalogues, clock)
         built = handlers(domain, ports)
-        await stack.enter_async_context(working(workers(domain, settings)))
+        await stack.enter_async_context(working(workers(domain, ports, settings)))
         yield App(_server(settings, built, driver), ports, built, database, ended)
 
 

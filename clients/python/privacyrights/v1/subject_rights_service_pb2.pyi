@@ -301,7 +301,9 @@ class RightsOutcome(_message.Message):
     outcome: Global___HolderOutcome.ValueType
     """How it ended there."""
     record_count: _builtins.int
-    """How many records were exported, changed or destroyed."""
+    """How many records were exported, changed or destroyed. After an erasure it is 0 until the
+    ciphertext, which nobody can read any more, has been deleted and counted.
+    """
     detail: _builtins.str
     """The holder's evidence or reason, at most 2,000 characters, without personal data."""
     @_builtins.property
@@ -369,7 +371,7 @@ class RightsRequest(_message.Message):
     refusal_ground: Global___RefusalGround.ValueType
     """Why it was refused."""
     explanation: _builtins.str
-    """The reasons of a refusal or extension, in words for the person."""
+    """The reasons of a refusal or extension, in words for the person; they go with the person's key."""
     generation: _builtins.int
     """The life of the subject that it is about."""
     purpose: _builtins.str
@@ -456,7 +458,9 @@ class CreateRightsRequestRequest(_message.Message):
 
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When the person asked, not in the future; default: now."""
+        """Optional. When the person asked, not in the future and not before 2018-05-25, since when there
+        are such requests; default: now.
+        """
 
     @_builtins.property
     def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correction]:
@@ -969,7 +973,7 @@ class AuthoriseRightsRequestRequest(_message.Message):
     authorised_by: _builtins.str
     """Required. Who instructs for the tenant: a name or function, 1–200 characters."""
     instruction: _builtins.str
-    """Optional. The instruction's words, at most 2,000 characters."""
+    """Optional. The instruction's words, at most 2,000 characters; kept under the subject's key."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     def __init__(
@@ -1523,7 +1527,7 @@ class ListErasuresResponse(_message.Message):
 
     @_builtins.property
     def watermark_time(self) -> _timestamp_pb2.Timestamp:
-        """Up to when the list is complete: the next `since_time`."""
+        """Up to when the list is complete, the same on every page: the next `since_time`."""
 
     def __init__(
         self,

@@ -173,7 +173,7 @@ class SubjectRightsServiceServicer:
         """Returns a request with its state, clock and outcome.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RIGHTS_REQUEST_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -195,6 +195,7 @@ class SubjectRightsServiceServicer:
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,6 +232,7 @@ class SubjectRightsServiceServicer:
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `instruction` under.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -250,6 +252,8 @@ class SubjectRightsServiceServicer:
     def ExecuteRightsRequest(self, request, context):
         """Does what the request asks for: makes the export, destroys the keys, restricts, rectifies. The
         answer is the request as it stands then – completed only when every concerned holder confirmed.
+        Only the life of the subject that the request was received for is touched. If that one has ended
+        meanwhile, there is nothing left to do, and the request is completed with that end as the proof.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
@@ -274,11 +278,13 @@ class SubjectRightsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefuseRightsRequest(self, request, context):
-        """Refuses a request on one of the law's grounds.
+        """Refuses a request on one of the grounds that the law offers against its kind.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under;
+        execute the request instead, which has nothing left to do.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -318,7 +324,9 @@ class SubjectRightsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListErasures(self, request, context):
-        """Lists erasures since a watermark, so that whoever restores a backup can replay them.
+        """Lists erasures since a watermark, so that whoever restores a backup can replay them. Replaying
+        one twice does no harm, and is meant to happen: an erasure is seen a little later than its time
+        says, so that the watermark lies an hour before the reading began.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.

@@ -57,7 +57,7 @@ class SubjectRightsServiceStub:
     """Returns a request with its state, clock and outcome.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RIGHTS_REQUEST_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     """
     ListRightsRequests: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListRightsRequestsRequest, _subject_rights_service_pb2.ListRightsRequestsResponse]
     """Lists a tenant's requests of one role, the one that is due first at the top.
@@ -71,6 +71,7 @@ class SubjectRightsServiceStub:
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
     """
     IssueIdentityCode: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.IssueIdentityCodeRequest, _subject_rights_service_pb2.IssueIdentityCodeResponse]
     """Issues a one-time code to the person; it is delivered through the feed, and kept as a hash.
@@ -95,6 +96,7 @@ class SubjectRightsServiceStub:
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `instruction` under.
     """
     UpdatePreAuthorisation: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.UpdatePreAuthorisationRequest, _subject_rights_service_pb2.UpdatePreAuthorisationResponse]
     """Lets a tenant authorise kinds of requests in advance.
@@ -106,6 +108,8 @@ class SubjectRightsServiceStub:
     ExecuteRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ExecuteRightsRequestRequest, _subject_rights_service_pb2.ExecuteRightsRequestResponse]
     """Does what the request asks for: makes the export, destroys the keys, restricts, rectifies. The
     answer is the request as it stands then – completed only when every concerned holder confirmed.
+    Only the life of the subject that the request was received for is touched. If that one has ended
+    meanwhile, there is nothing left to do, and the request is completed with that end as the proof.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
@@ -122,11 +126,13 @@ class SubjectRightsServiceStub:
     - FAILED_PRECONDITION, EXTENSION_TOO_LATE / ILLEGAL_TRANSITION.
     """
     RefuseRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RefuseRightsRequestRequest, _subject_rights_service_pb2.RefuseRightsRequestResponse]
-    """Refuses a request on one of the law's grounds.
+    """Refuses a request on one of the grounds that the law offers against its kind.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under;
+      execute the request instead, which has nothing left to do.
     """
     WithdrawRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.WithdrawRightsRequestRequest, _subject_rights_service_pb2.WithdrawRightsRequestResponse]
     """Withdraws a request at the person's wish.
@@ -150,7 +156,9 @@ class SubjectRightsServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
     """
     ListErasures: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListErasuresRequest, _subject_rights_service_pb2.ListErasuresResponse]
-    """Lists erasures since a watermark, so that whoever restores a backup can replay them.
+    """Lists erasures since a watermark, so that whoever restores a backup can replay them. Replaying
+    one twice does no harm, and is meant to happen: an erasure is seen a little later than its time
+    says, so that the watermark lies an hour before the reading began.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -213,7 +221,7 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     """Returns a request with its state, clock and outcome.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RIGHTS_REQUEST_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     """
     ListRightsRequests: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListRightsRequestsRequest, _subject_rights_service_pb2.ListRightsRequestsResponse]  # type: ignore[assignment]
     """Lists a tenant's requests of one role, the one that is due first at the top.
@@ -227,6 +235,7 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
     """
     IssueIdentityCode: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.IssueIdentityCodeRequest, _subject_rights_service_pb2.IssueIdentityCodeResponse]  # type: ignore[assignment]
     """Issues a one-time code to the person; it is delivered through the feed, and kept as a hash.
@@ -251,6 +260,7 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `instruction` under.
     """
     UpdatePreAuthorisation: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.UpdatePreAuthorisationRequest, _subject_rights_service_pb2.UpdatePreAuthorisationResponse]  # type: ignore[assignment]
     """Lets a tenant authorise kinds of requests in advance.
@@ -262,6 +272,8 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     ExecuteRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ExecuteRightsRequestRequest, _subject_rights_service_pb2.ExecuteRightsRequestResponse]  # type: ignore[assignment]
     """Does what the request asks for: makes the export, destroys the keys, restricts, rectifies. The
     answer is the request as it stands then – completed only when every concerned holder confirmed.
+    Only the life of the subject that the request was received for is touched. If that one has ended
+    meanwhile, there is nothing left to do, and the request is completed with that end as the proof.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
@@ -278,11 +290,13 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     - FAILED_PRECONDITION, EXTENSION_TOO_LATE / ILLEGAL_TRANSITION.
     """
     RefuseRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RefuseRightsRequestRequest, _subject_rights_service_pb2.RefuseRightsRequestResponse]  # type: ignore[assignment]
-    """Refuses a request on one of the law's grounds.
+    """Refuses a request on one of the grounds that the law offers against its kind.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under;
+      execute the request instead, which has nothing left to do.
     """
     WithdrawRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.WithdrawRightsRequestRequest, _subject_rights_service_pb2.WithdrawRightsRequestResponse]  # type: ignore[assignment]
     """Withdraws a request at the person's wish.
@@ -306,7 +320,9 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
     """
     ListErasures: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListErasuresRequest, _subject_rights_service_pb2.ListErasuresResponse]  # type: ignore[assignment]
-    """Lists erasures since a watermark, so that whoever restores a backup can replay them.
+    """Lists erasures since a watermark, so that whoever restores a backup can replay them. Replaying
+    one twice does no harm, and is meant to happen: an erasure is seen a little later than its time
+    says, so that the watermark lies an hour before the reading began.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -384,7 +400,7 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a request with its state, clock and outcome.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RIGHTS_REQUEST_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -410,6 +426,7 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
         """
 
     @_abc_1.abstractmethod
@@ -452,6 +469,7 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `instruction` under.
         """
 
     @_abc_1.abstractmethod
@@ -475,6 +493,8 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_subject_rights_service_pb2.ExecuteRightsRequestResponse, _abc.Awaitable[_subject_rights_service_pb2.ExecuteRightsRequestResponse]]:
         """Does what the request asks for: makes the export, destroys the keys, restricts, rectifies. The
         answer is the request as it stands then – completed only when every concerned holder confirmed.
+        Only the life of the subject that the request was received for is touched. If that one has ended
+        meanwhile, there is nothing left to do, and the request is completed with that end as the proof.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
@@ -503,11 +523,13 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.RefuseRightsRequestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.RefuseRightsRequestResponse, _abc.Awaitable[_subject_rights_service_pb2.RefuseRightsRequestResponse]]:
-        """Refuses a request on one of the law's grounds.
+        """Refuses a request on one of the grounds that the law offers against its kind.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under;
+          execute the request instead, which has nothing left to do.
         """
 
     @_abc_1.abstractmethod
@@ -555,7 +577,9 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.ListErasuresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.ListErasuresResponse, _abc.Awaitable[_subject_rights_service_pb2.ListErasuresResponse]]:
-        """Lists erasures since a watermark, so that whoever restores a backup can replay them.
+        """Lists erasures since a watermark, so that whoever restores a backup can replay them. Replaying
+        one twice does no harm, and is meant to happen: an erasure is seen a little later than its time
+        says, so that the watermark lies an hour before the reading began.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
