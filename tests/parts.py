@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from server.domain.clock import SystemClock
 from server.domain.identifiers import TimeOrderedIds
@@ -21,9 +22,14 @@ from server.storage.waking import Waking
 
 
 @asynccontextmanager
-async def parts(uri: str, prefix: str, keys: Path, clock: Clock) -> AsyncGenerator[Ports]:
-    """Return the real parts; whoever opens them twice has two servers over one database."""
-    driver = Driver(uri)
+async def parts(
+    uri: str, prefix: str, keys: Path, clock: Clock, **options: Any
+) -> AsyncGenerator[Ports]:
+    """Return the real parts; whoever opens them twice has two servers over one database.
+
+    *options* are the driver's.
+    """
+    driver = Driver(uri, **options)
     layout = Layout(prefix)
     await Schema(driver, layout, Leases(driver, layout)).prepare()
     waking = Waking(driver)

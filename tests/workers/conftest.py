@@ -18,7 +18,8 @@ from server.domain.clock import SteppingClock
 from server.domain.ports import Ports
 from tests.parts import parts
 
-_PREFIX = f"workers{os.getpid()}"
+PREFIX = f"workers{os.getpid()}"
+"""Of the names of databases."""
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +37,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 async def ports(mongo_uri: str, keys: Path, clock: SteppingClock) -> AsyncGenerator[Ports]:
     """Return the parts of a server."""
-    async with parts(mongo_uri, _PREFIX, keys, clock) as made:
+    async with parts(mongo_uri, PREFIX, keys, clock) as made:
         yield made
     async with AsyncMongoClient[dict[str, Any]](mongo_uri) as client:
-        for database in (_PREFIX, f"{_PREFIX}_keys"):
+        for database in (PREFIX, f"{PREFIX}_keys"):
             await client.drop_database(database)
 
 
@@ -51,5 +52,5 @@ async def other_ports(
     ports: Ports,  # noqa: ARG001 – it prepares the database
 ) -> AsyncGenerator[Ports]:
     """Return the parts of a second server over the same database."""
-    async with parts(mongo_uri, _PREFIX, keys, clock) as made:
+    async with parts(mongo_uri, PREFIX, keys, clock) as made:
         yield made

@@ -19,7 +19,7 @@ from server.domain.ports import Ports
 from server.domain.record import records
 from server.domain.subject import Subject
 from server.domain.values import Role
-from server.workers.purge import BATCH, PurgeWorker
+from server.workers.purge import BATCH, EXPORT_BATCH, PurgeWorker
 from tests.workers.lives import (
     CALL,
     activity,
@@ -65,6 +65,21 @@ async def test_all_ciphertext_of_an_ended_life_goes(ports: Ports) -> None:
     assert {"records": 0, "exports": 0, "interactions": 0, "erasures": 1} == await counts(
         ports, ada
     )
+
+
+async def test_large_export_goes_in_batches(ports: Ports) -> None:
+    """An export of many parts is deleted bit by bit, and not counted as records."""
+    tenant = await new_tenant(ports)
+    ada = await new_life(ports, tenant, record_count=1)
+    parts = [await chunk(ports, ada, f"c{number}") for number in range(2 * EXPORT_BATCH + 1)]
+    await commit(ports, *(Insert(exports(ada.role), part) for part in parts))
+    await erase(ports, ada)
+
+    steps = await purge(worker(ports))
+
+    assert 3 == steps
+    assert 0 == (await counts(ports, ada))["exports"]
+    assert 1 == (await ended(ports, ada)).record_count
 
 
 async def test_living_are_left_alone(ports: Ports, clock: SteppingClock) -> None:
