@@ -1,0 +1,236 @@
+"""One request for each method that is built, which is answered; generated ones start from it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tests.rpc.people import new_id
+from tests.rpc.world import (
+    CANARY,
+    CUSTOMISE,
+    LOGIN,
+    OPTIMISE,
+    PROFILE,
+    REPLY,
+    Json,
+    World,
+    new_proposal,
+    new_recipient,
+    new_review,
+)
+
+Case = Callable[[World], Awaitable[Json]]
+
+
+def _plain(make: Callable[[World], Json]) -> Case:
+    async def made(world: World) -> Json:
+        return make(world)
+
+    return made
+
+
+def _of(field: str, made: Callable[[World], Awaitable[Any]], **more: object) -> Case:
+    """Return a case that names in *field* what is *made* for it alone."""
+
+    async def request(world: World) -> Json:
+        return {field: await made(world), **more}
+
+    return request
+
+
+async def _execution(world: World) -> Json:
+    sweep = await world.sweep()
+    return {"name": sweep["name"], "plan_hash": sweep["plan_hash"]}
+
+
+async def _certified_sweep(world: World) -> Json:
+    plan = await _execution(world)
+    await world.call("RetentionService/ExecuteSweep", plan)
+    return {"name": plan["name"], "tenant": world.tenant}
+
+
+async def _deletion(world: World) -> Json:
+    return {"subject": await world.person(), "category": REPLY}
+
+
+async def _assessed(world: World) -> str:
+    breach = await world.breach()
+    risk = {"level": "RISK_LEVEL_UNLIKELY", "reasoning": "It was encrypted."}
+    await world.call("BreachService/AssessBreachRisk", {"breach": breach, "risk": risk})
+    return breach
+
+
+async def _plan(world: World) -> str:
+    name: str = (await world.sweep())["name"]
+    return name
+
+
+CASES: Mapping[str, Case] = {
+    "AssistanceService/OpenInquiry": _plain(lambda w: w.question()),
+    "AssistanceService/ReplyToInquiry": _of(
+        "name", World.inquiry, side="SIDE_PLATFORM", author=CANARY, text=CANARY
+    ),
+    "AssistanceService/CloseInquiry": _of("name", World.inquiry),
+    "AssistanceService/GetInquiry": _of("name", World.inquiry),
+    "AssistanceService/ListInquiries": _plain(lambda w: {"parent": w.tenant, "page_size": 2}),
+    "AssistanceService/SetContact": _plain(
+        lambda w: {
+            "parent": w.tenant,
+            "contact": {
+                "side": "SIDE_TENANT",
+                "function": "CONTACT_FUNCTION_BREACH",
+                "display_name": CANARY,
+                "address": f"{CANARY}@example.org",
+            },
+        }
+    ),
+    "AssistanceService/ListContacts": _plain(lambda w: {"parent": w.tenant}),
+    "AssistanceService/ListComplianceGaps": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
+    "AuditService/ListLedgerEntries": _plain(
+        lambda w: {"parent": w.tenant, "subject": w.end_user, "page_size": 2}
+    ),
+    "AuditService/ListKeys": _plain(lambda _: {}),
+    "BreachService/ReportBreach": _plain(lambda w: w.report()),
+    "BreachService/GetBreach": _of("name", World.breach),
+    "BreachService/ListBreaches": _plain(lambda _: {"page_size": 1}),
+    "BreachService/LogBreachMeasure": _of(
+        "breach",
+        World.breach,
+        measure={"phase": "PHASE_CONTAINMENT", "description": "It was taken off the network."},
+    ),
+    "BreachService/AssessBreachRisk": _of(
+        "breach", World.breach, risk={"level": "RISK_LEVEL_UNLIKELY", "reasoning": "Encrypted."}
+    ),
+    "BreachService/CloseBreach": _of("breach", _assessed, lessons="Networks are apart now."),
+    "BreachService/ListNotices": _plain(lambda w: {"parent": w.tenant, "role": "ROLE_PROCESSOR"}),
+    "BreachService/WatchNotices": _plain(lambda w: {"tenant": w.tenant, "role": "ROLE_PROCESSOR"}),
+    "BreachService/AcknowledgeNotice": _of("name", World.notice, acknowledged_by=CANARY),
+    "CatalogueService/ProposeCatalogueChange": _plain(lambda _: new_proposal()),
+    "CatalogueService/ReviewCatalogueChange": _of(
+        "name", lambda w: w.change(is_reviewed=False), review=new_review()
+    ),
+    "CatalogueService/ApplyCatalogueChange": _of("name", lambda w: w.change(is_reviewed=True)),
+    "CatalogueService/GetCatalogueChange": _of("name", lambda w: w.change(is_reviewed=False)),
+    "CatalogueService/ListCatalogueChanges": _plain(lambda _: {"page_size": 1}),
+    "CatalogueService/GetPurpose": _plain(lambda _: {"name": CUSTOMISE}),
+    "CatalogueService/ListPurposes": _plain(lambda _: {"page_size": 2}),
+    "CatalogueService/GetCategory": _plain(lambda _: {"name": PROFILE}),
+    "CatalogueService/ListCategories": _plain(lambda _: {"page_size": 2}),
+    "CatalogueService/GetPolicyVersion": _plain(lambda _: {"name": "policyVersions/current"}),
+    "CatalogueService/ListPolicyVersions": _plain(lambda _: {}),
+    "CatalogueService/ListRetentionRules": _plain(lambda _: {"page_size": 1}),
+    "CatalogueService/GetText": _plain(lambda w: {"digest": w.text}),
+    "CatalogueService/RecordInstruction": _plain(
+        lambda w: {
+            "parent": w.tenant,
+            "category": "categories/conversation_history",
+            "text": CANARY,
+            "instructed_by": CANARY,
+        }
+    ),
+    "CatalogueService/RevokeInstruction": _of("name", World.instruction, reason="Not wanted."),
+    "CatalogueService/ListInstructions": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
+    "ConsentService/RecordConsent": _plain(lambda w: w.grant(w.somebody())),
+    "ConsentService/WithdrawAllConsents": _of("subject", World.person),
+    "ConsentService/ListConsents": _plain(lambda w: {"subject": w.end_user}),
+    "ConsentService/ListConsentDecisions": _plain(
+        lambda w: {"subject": w.end_user, "page_size": 1}
+    ),
+    "ConsentService/CheckProcessing": _plain(
+        lambda w: {"subject": w.end_user, "purpose": CUSTOMISE}
+    ),
+    "ConsentService/BatchCheckProcessing": _plain(
+        lambda w: {
+            "checks": [
+                {"subject": w.end_user, "purpose": CUSTOMISE},
+                {"subject": w.somebody(), "purpose": OPTIMISE},
+            ]
+        }
+    ),
+    "DisclosureService/CreateRecipient": _plain(lambda _: new_recipient()),
+    "DisclosureService/GetRecipient": _plain(lambda w: {"name": w.recipient}),
+    "DisclosureService/ListRecipients": _plain(lambda _: {"page_size": 1}),
+    "DisclosureService/RecordDisclosure": _plain(
+        lambda w: {
+            "subject": w.end_user,
+            "recipient": w.recipient,
+            "purpose": CUSTOMISE,
+            "categories": [PROFILE],
+        }
+    ),
+    "DisclosureService/ListDisclosures": _plain(lambda w: {"subject": w.end_user, "page_size": 1}),
+    "RecordsService/RegisterSubject": _plain(lambda w: {"subject": w.somebody()}),
+    "RecordsService/GetSubject": _plain(lambda w: {"subject": w.end_user}),
+    "RecordsService/PutRecord": _plain(lambda w: w.record(w.end_user)),
+    "RecordsService/BatchPutRecords": _plain(
+        lambda w: {"requests": [w.record(w.end_user), w.record(w.somebody())]}
+    ),
+    "RecordsService/ReadRecords": _plain(
+        lambda w: {
+            "subject": w.end_user,
+            "purpose": OPTIMISE,
+            "reason": "support case",
+            "page_size": 1,
+        }
+    ),
+    "RecordsService/DeleteRecord": _deletion,
+    "RetentionService/RecordInteraction": _plain(
+        lambda w: {"interaction": {"subject": w.end_user}}
+    ),
+    "RetentionService/BatchRecordInteractions": _plain(
+        lambda w: {"interactions": [{"subject": w.end_user}, {"subject": w.somebody()}]}
+    ),
+    "RetentionService/GetRetention": _plain(lambda w: {"subject": w.end_user}),
+    "RetentionService/PlanSweep": _plain(lambda w: {"role": "ROLE_PROCESSOR", "tenant": w.tenant}),
+    "RetentionService/ExecuteSweep": _execution,
+    "RetentionService/GetSweep": _of("name", _plan),
+    "RetentionService/ListSweeps": _plain(lambda _: {"role": "ROLE_PROCESSOR", "page_size": 1}),
+    "RetentionService/GetSweepCertificate": _certified_sweep,
+    "SubjectRightsService/CreateRightsRequest": _of(
+        "subject", World.person, kind="RIGHTS_REQUEST_KIND_ACCESS", statement=CANARY, identity=LOGIN
+    ),
+    "SubjectRightsService/GetRightsRequest": _of("name", World.request),
+    "SubjectRightsService/ListRightsRequests": _plain(
+        lambda w: {"parent": w.tenant, "role": "ROLE_CONTROLLER", "page_size": 1}
+    ),
+    "SubjectRightsService/AttestIdentity": _of(
+        "name", lambda w: w.request(identity=None), identity=LOGIN
+    ),
+    "SubjectRightsService/AuthoriseRightsRequest": _of(
+        "name", lambda w: w.request(role="PROCESSOR"), authorised_by=CANARY
+    ),
+    "SubjectRightsService/ExecuteRightsRequest": _of("name", World.request),
+    "SubjectRightsService/RefuseRightsRequest": _of(
+        "name",
+        lambda w: w.request("ERASURE"),
+        ground="REFUSAL_GROUND_LEGAL_CLAIMS",
+        explanation=CANARY,
+    ),
+    "SubjectRightsService/WithdrawRightsRequest": _of("name", World.request),
+    "SubjectRightsService/DownloadExport": _of(
+        "name", lambda w: w.executed("ACCESS"), reason="handed over"
+    ),
+    "SubjectRightsService/GetErasureCertificate": _of("name", lambda w: w.executed("ERASURE")),
+    "SubjectRightsService/ListErasures": _plain(
+        lambda w: {"parent": w.tenant, "role": "ROLE_CONTROLLER", "page_size": 1}
+    ),
+    "TenantService/CreateTenant": _plain(
+        lambda _: {
+            "tenant_id": new_id("tenant"),
+            "tenant": {"display_name": "A tenant", "time_zone": "Europe/Paris"},
+        }
+    ),
+    "TenantService/GetTenant": _plain(lambda w: {"name": w.tenant}),
+    "TenantService/ListTenants": _plain(lambda _: {"page_size": 1}),
+    "TenantService/CreateChatbot": _plain(
+        lambda w: {
+            "parent": w.tenant,
+            "chatbot_id": new_id("bot"),
+            "chatbot": {"display_name": "Bot"},
+        }
+    ),
+    "TenantService/ListChatbots": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
+    "TenantService/DeleteChatbot": _of("name", World.chatbot),
+}
+"""`Service/Method` → what makes a request of it that is answered."""
