@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -218,16 +219,16 @@ _SMALL = {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32}
 _UNSIGNED = {FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64}
 
 
+@functools.cache
 def _text(name: str, names: Sequence[str]) -> st.SearchStrategy[str]:
     if name == "at_least_as_fresh":
         made_up = [token.encode(time) for time in TIMES]
         return st.sampled_from((*made_up, *(text[::-1] for text in made_up), *TEXTS))
     # What is right as a request id is no secret: it is logged, so that calls can be found.
     texts = [text for text in TEXTS if name != "request_id" or text != CANARY]
-    ways = [st.sampled_from(texts), st.text(max_size=20)]
-    if names:
-        ways.insert(0, st.sampled_from(names))
-    return st.one_of(*ways)
+    return st.one_of(
+        st.sampled_from((*names, *texts)), st.sampled_from(texts), st.text(max_size=20)
+    )
 
 
 def _forged(draw: Draw, message: Message) -> str:

@@ -41,8 +41,8 @@ from tests.rpc.world import CANARY, World, message
 
 IS_LONG = os.environ.get("PRIVACYRIGHTS_TEST_LONG") == "1"
 
-ANYWHERE = {"NOT_BUILT_YET", "CONCURRENT_CHANGE"}
-"""Reasons that no method lists, since any may give them.
+ANYWHERE = {"NOT_BUILT_YET", "CONCURRENT_CHANGE", "FIELD_INVALID"}
+"""Reasons that a method need not list, since any may give them: bytes may be no message.
 
 Others of that kind, such as STORAGE_UNAVAILABLE, would be defects here: nothing is broken.
 """
@@ -58,7 +58,6 @@ LOST_BY_THE_CLIENT = "Internal error from Core"
 _numbers = itertools.count(1)
 
 BUILT = sorted(rpc for rpc, method in methods().items() if method.is_built)
-NOT_BUILT = sorted(rpc for rpc, method in methods().items() if not method.is_built)
 
 
 Test = TypeVar("Test", bound=Callable[..., Any])
@@ -190,8 +189,7 @@ async def test_garbage_changes_nothing(
     before = await counted(database)
 
     for method in methods().values():
-        told = await refused(channel, method.path, b"\xff\xff\xff\xff", seconds=CALL_SECONDS)
-        assert told.reason in {"FIELD_INVALID", "NOT_BUILT_YET"}
+        assert not await assert_answered(channel, database, method, b"\xff\xff\xff\xff")
         if not method.is_endless:
             await assert_answered(channel, database, method, b"")
 
@@ -238,7 +236,7 @@ async def test_case_is_answered_once(
 
 
 @pytest.mark.parametrize("rpc", BUILT)
-@examples(10, 200)
+@examples(8, 200)
 @given(data=st.data())
 async def test_spoilt_request_is_answered(
     *,
@@ -251,12 +249,12 @@ async def test_spoilt_request_is_answered(
     data: st.DataObject,
 ) -> None:
     """A right request with something wrong in it is done or refused as the contract says."""
-    request = data.draw(mutated(base, sorted(world.names)))
+    request = data.draw(mutated(base, tuple(sorted(world.names))))
 
     await assert_answered(channel, database, methods()[rpc], request.SerializeToString())
 
 
-@pytest.mark.parametrize("rpc", sorted(methods()))
+@pytest.mark.parametrize("rpc", sorted(methods()) if IS_LONG else BUILT)
 @examples(2, 50)
 @given(data=st.data())
 async def test_garbage_is_answered(
