@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from server.domain.rights_requests import RightsRequests
     from server.domain.subject import Subject
 
+EXECUTABLE = frozenset({Right.ACCESS, Right.ERASURE})
+"""The rights whose requests can be executed in this version."""
+
 _COMPLETED = "rights.request_completed"
 _KEY_DESTROYED = "the subject key was destroyed"
 _ERASED_BEFORE = "nothing was left: the subject had been erased"

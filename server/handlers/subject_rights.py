@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -25,7 +26,7 @@ from server.domain.rights import (
     RightsRequest,
     State,
 )
-from server.domain.rights_execution import RightsExecution
+from server.domain.rights_execution import EXECUTABLE, RightsExecution
 from server.domain.rights_requests import Filter, NewRequest, Readable, RightsRequests
 from server.domain.values import optional_sentence
 from server.handlers import names
@@ -40,11 +41,14 @@ MAX_EXPLANATION = 2_000
 LAW_APPLIES = datetime(2018, 5, 25, tzinfo=UTC)
 """Since when there are such requests: the GDPR applies (Art. 99(2))."""
 
-BUILT = frozenset({Right.ACCESS, Right.ERASURE})
-"""The kinds that can be executed; others are refused when they are made."""
-
 _RIGHTS = {pb.RightsRequestKind.Value(f"RIGHTS_REQUEST_KIND_{each.name}"): each for each in Right}
 _RIGHTS_OUT = {right: number for number, right in _RIGHTS.items()}
+_FIELDS_NOT_BUILT = ("corrections", "purpose")
+_KINDS_NOT_BUILT = {
+    right: f"kind.{pb.RightsRequestKind.Name(number)}"
+    for right, number in _RIGHTS_OUT.items()
+    if right not in EXECUTABLE
+}
 _STATES = {pb.RightsRequestState.Value(f"RIGHTS_REQUEST_STATE_{each.name}"): each for each in State}
 _STATES_OUT = {state: number for number, state in _STATES.items()}
 _ASSURANCES = {
@@ -61,7 +65,7 @@ class SubjectRightsHandler:
 
     SERVICE = "privacyrights.v1.SubjectRightsService"
     NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "CreateRightsRequest": ("corrections", "purpose")
+        "CreateRightsRequest": (*_FIELDS_NOT_BUILT, *_KINDS_NOT_BUILT.values())
     }
 
     def __init__(
@@ -84,7 +88,7 @@ class SubjectRightsHandler:
     ) -> pb.CreateRightsRequestResponse:
         """Receive a request."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, *self.NOT_BUILT["CreateRightsRequest"])
+        fields.not_built(request, *_FIELDS_NOT_BUILT)
         fields.request_id(request.request_id)
         new = NewRequest(
             who=fields.subject("subject", request.subject),
@@ -102,8 +106,10 @@ class SubjectRightsHandler:
         if new.receive_time is not None and new.receive_time < LAW_APPLIES:
             fields.wrong("receive_time", f"must not be before {LAW_APPLIES:%Y-%m-%d}")
         fields.done()
-        if new.right not in BUILT:
-            raise NotBuiltYetError(what=f"requests of the kind {new.right}")
+        if new.right in _KINDS_NOT_BUILT:
+            # Better refused when it is made than open for ever.
+            what = f"{request.DESCRIPTOR.name}.{_KINDS_NOT_BUILT[new.right]}"
+            raise NotBuiltYetError(what=what)
         shown, token = await self._shown(await self._requests.create(call, new))
         return pb.CreateRightsRequestResponse(request=shown, consistency_token=token)
 
@@ -141,8 +147,10 @@ class SubjectRightsHandler:
             limit=asked.limit,
         )
         shown, token = asked.cut(found, lambda each: (each.due_time, each.id))
+        # At once, so that the reads of many go out as few.
+        readable = await asyncio.gather(*(self._requests.readable(each) for each in shown))
         return pb.ListRightsRequestsResponse(
-            requests=[_request(await self._requests.readable(each)) for each in shown],
+            requests=[_request(each) for each in readable],
             next_page_token=token,
         )
 
