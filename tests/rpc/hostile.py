@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -178,7 +179,11 @@ def _change_list(draw: Draw, message: Message, field: Any, names: Sequence[str])
     if way == "none":
         message.ClearField(field.name)
     elif way in ("again", "many"):
-        values.extend(list(values) * (1 if way == "again" else MANY))
+        wanted = 2 * len(values) if way == "again" else MANY
+        # No more than can be sent: three changes of lists in lists would fill the memory.
+        most = min(wanted, MANY, len(values) * MAX_BYTES // (message.ByteSize() + 1))
+        missing = max(0, most - len(values))
+        values.extend(itertools.islice(itertools.cycle(list(values)), missing))
     elif field.message_type is None:
         values.append(_scalar(draw, field, names))
     else:
