@@ -6,41 +6,41 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
-from server.domain.access import AccessDocuments
-from server.domain.anchors import Anchors
-from server.domain.assistance import Inquiries
+from server.domain.assistance.compliance_gaps import ComplianceGaps
+from server.domain.assistance.contacts import Contacts
+from server.domain.assistance.inquiries import Inquiries
 from server.domain.audit import Audit
-from server.domain.breaches import Breaches
-from server.domain.catalogues import Catalogues
+from server.domain.breach.breaches import Breaches
+from server.domain.breach.notices import Notices
+from server.domain.catalogue.catalogues import Catalogues
+from server.domain.catalogue.instructions import Instructions
 from server.domain.clock import SystemClock
-from server.domain.compliance_gaps import ComplianceGaps
-from server.domain.consent import Consents
-from server.domain.contacts import Contacts
-from server.domain.destruction import Destruction
-from server.domain.disclosure import Disclosures
-from server.domain.erasure import Erasures
+from server.domain.consent.consent import Consents
+from server.domain.disclosure.disclosure import Disclosures
+from server.domain.disclosure.recipients import Recipients
 from server.domain.errors import StorageUnavailableError
-from server.domain.execution import Execution
-from server.domain.exports import Exports
 from server.domain.identifiers import TimeOrderedIds
-from server.domain.instructions import Instructions
-from server.domain.interactions import Interactions
-from server.domain.notices import Notices
-from server.domain.planning import Planning
 from server.domain.ports import Ports
-from server.domain.recipients import Recipients
-from server.domain.record_batches import RecordBatches
-from server.domain.records import Records
+from server.domain.records.batches import RecordBatches
+from server.domain.records.records import Records
 from server.domain.registration import Registration
-from server.domain.rights_execution import RightsExecution
-from server.domain.rights_requests import RightsRequests
-from server.domain.sweeps import Sweeps
+from server.domain.retention.anchors import Anchors
+from server.domain.retention.destruction import Destruction
+from server.domain.retention.execution import Execution
+from server.domain.retention.interactions import Interactions
+from server.domain.retention.planning import Planning
+from server.domain.retention.sweeps import Sweeps
+from server.domain.rights.access import AccessDocuments
+from server.domain.rights.erasure import Erasures
+from server.domain.rights.execution import RightsExecution
+from server.domain.rights.exports import Exports
+from server.domain.rights.requests import RightsRequests
 from server.domain.tenants import Tenants
 from server.domain.values import Role
 from server.handlers import registry
@@ -227,7 +227,7 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         committer = MongoCommitter(
             driver, layout, SystemClock(), limits=_limits(settings), wake=waking.wake
         )
-        stack.push_async_callback(_drain, committer, settings.drain_seconds)
+        stack.push_async_callback(_drain, committer, settings.drain_seconds, ended)
         keyring = EnvelopeKeyring(reader, LocalFileKeyService.open(settings.master_key_path))
         await keyring.require_fit()
         ports = Ports(reader, committer, keyring, clock, TimeOrderedIds(clock))
@@ -334,7 +334,20 @@ async def _close(driver: Driver) -> None:
         await asyncio.wait_for(driver.close(), CLOSE_SECONDS)
 
 
-async def _drain(committer: MongoCommitter, seconds: float) -> None:
-    if not await committer.drain(seconds):
+async def _drain(
+    committer: MongoCommitter,
+    seconds: float,
+    database_ended: Callable[[], Awaitable[object]] | None,
+) -> None:
+    """Wait for the commits under way, unless the database that would confirm them is gone."""
+    drained = asyncio.create_task(committer.drain(seconds))
+    waiting: set[asyncio.Future[Any]] = {drained}
+    if database_ended is not None:
+        waiting.add(asyncio.ensure_future(database_ended()))
+    done, over = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in over:
+        task.cancel()
+    if drained not in done or not drained.result():
         # Each of them is whole or absent, and a repeat of its call tells which.
         _log.error("commits unconfirmed at the end", seconds=seconds)
+        await committer.abandon()

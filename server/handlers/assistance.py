@@ -6,13 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from privacyrights.v1 import assistance_service_pb2 as pb
-from server.domain.assistance import Inquiries
-from server.domain.call import Call
-from server.domain.change import Committed
-from server.domain.compliance_gaps import ComplianceGaps, Gap, GapKind, Position
-from server.domain.contacts import Contacts, Function, Post, Reach, Reachable, address
-from server.domain.errors import PageTokenInvalidError
-from server.domain.inquiry import (
+from server.domain.assistance.compliance_gaps import ComplianceGaps, Gap, GapKind, Position
+from server.domain.assistance.contacts import Contacts, Function, Post, Reach, Reachable, address
+from server.domain.assistance.inquiries import Inquiries
+from server.domain.assistance.inquiry import (
     InquiryChanged,
     InquiryState,
     NewInquiry,
@@ -20,6 +17,9 @@ from server.domain.inquiry import (
     Side,
     Thread,
 )
+from server.domain.call import Call
+from server.domain.change import Committed
+from server.domain.errors import PageTokenInvalidError
 from server.domain.ports import Clock
 from server.domain.values import InvalidValueError
 from server.handlers import names

@@ -1,4 +1,4 @@
-"""BreachService: translates between the contract, `domain.breaches` and `domain.notices`."""
+"""BreachService: translates between the contract, `domain.breach.breaches` and `domain.breach.notices`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import aclosing
 from typing import ClassVar
 
 from privacyrights.v1 import breach_service_pb2 as pb
-from server.domain.breach import Measure
-from server.domain.breaches import BreachChanged, Breaches
+from server.domain.breach.breach import Measure
+from server.domain.breach.breaches import BreachChanged, Breaches
+from server.domain.breach.notices import Notices
 from server.domain.call import Call
 from server.domain.change import Committed
-from server.domain.notices import Notices
 from server.domain.ports import Clock
 from server.handlers import names
 from server.handlers.breach_messages import (

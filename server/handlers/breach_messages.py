@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import cast
 
 from privacyrights.v1 import breach_service_pb2 as pb
-from server.domain.breach import (
+from server.domain.breach.breach import (
     Breach,
     BreachKind,
     BreachState,
@@ -18,7 +18,7 @@ from server.domain.breach import (
     Scope,
     Timeline,
 )
-from server.domain.notices import Letter
+from server.domain.breach.notices import Letter
 from server.domain.values import optional_sentence
 from server.handlers import names
 from server.handlers.etags import etag

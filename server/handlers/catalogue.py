@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 
 from privacyrights.v1 import catalogue_service_pb2 as pb
 from server.domain.call import Call
-from server.domain.catalogues import Catalogues, ChangeState
-from server.domain.instructions import Instruction, Instructions
+from server.domain.catalogue.catalogues import Catalogues, ChangeState
+from server.domain.catalogue.instructions import Instruction, Instructions
 from server.domain.ports import Clock
 from server.domain.values import sha256_digest
 from server.handlers import names

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from privacyrights.v1 import catalogue_service_pb2 as pb
 from privacyrights.v1 import types_pb2
-from server.domain.catalogue import (
+from server.domain.catalogue.catalogue import (
     Anchor,
     Category,
     CategoryField,
@@ -20,7 +20,7 @@ from server.domain.catalogue import (
     RetentionRule,
     TextRef,
 )
-from server.domain.catalogues import PLATFORM, CatalogueChange, ChangeState, Review
+from server.domain.catalogue.catalogues import PLATFORM, CatalogueChange, ChangeState, Review
 from server.domain.values import Role, locale, optional_sentence, resource_id, sentence
 from server.handlers import names
 from server.handlers.fields import MAX_NAME, Fields

@@ -9,7 +9,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 
 from privacyrights.v1 import catalogue_service_pb2 as pb
 from server.domain.call import Call
-from server.domain.catalogues import Catalogues
+from server.domain.catalogue.catalogues import Catalogues
 from server.domain.errors import DomainError
 from server.domain.ports import Clock
 from server.handlers.catalogue_content import proposal

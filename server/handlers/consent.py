@@ -1,4 +1,4 @@
-"""ConsentService: translates between the contract and `domain.consent`."""
+"""ConsentService: translates between the contract and `domain.consent.consent`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from privacyrights.v1 import catalogue_service_pb2 as catalogue_pb
 from privacyrights.v1 import consent_service_pb2 as pb
 from privacyrights.v1 import error_reason_pb2, types_pb2
 from server.domain.call import Call
-from server.domain.catalogue import LegalBasis
-from server.domain.consent import (
+from server.domain.catalogue.catalogue import LegalBasis
+from server.domain.consent.consent import (
     Consent,
     ConsentDecision,
     Consents,
@@ -19,9 +19,9 @@ from server.domain.consent import (
     Shown,
     State,
 )
+from server.domain.consent.processing import Verdict
 from server.domain.errors import DomainError
 from server.domain.ports import Clock, Freshness
-from server.domain.processing import Verdict
 from server.domain.subject import Choice
 from server.domain.values import SubjectId, locale, optional_sentence, sha256_digest
 from server.handlers import names

@@ -7,16 +7,16 @@ from datetime import datetime
 
 from privacyrights.v1 import disclosure_service_pb2 as pb
 from server.domain.call import Call
-from server.domain.countries import country
-from server.domain.disclosure import Disclosures, LegalDemand, NewDisclosure, Shown
-from server.domain.ports import Clock
-from server.domain.recipients import (
+from server.domain.disclosure.countries import country
+from server.domain.disclosure.disclosure import Disclosures, LegalDemand, NewDisclosure, Shown
+from server.domain.disclosure.recipients import (
     PLATFORM,
     Recipient,
     RecipientKind,
     Recipients,
     Safeguard,
 )
+from server.domain.ports import Clock
 from server.domain.values import optional_sentence, resource_id, sha256_digest
 from server.handlers import names
 from server.handlers.etags import etag

@@ -1,4 +1,4 @@
-"""RecordsService: translates between the contract and `domain.records`."""
+"""RecordsService: translates between the contract and `domain.records.records`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from google.protobuf.struct_pb2 import Struct, Value
 from privacyrights.v1 import records_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.errors import DomainError
-from server.domain.minimisation import FIELDS, Json, record_key, stated_reason
 from server.domain.ports import Clock
-from server.domain.record import DEFAULT_KEY, NewRecord, Opened, RecordPut, Source, Wanted
-from server.domain.record_batches import Outcome, RecordBatches
-from server.domain.records import Records
+from server.domain.records.batches import Outcome, RecordBatches
+from server.domain.records.minimisation import FIELDS, Json, record_key, stated_reason
+from server.domain.records.record import DEFAULT_KEY, NewRecord, Opened, RecordPut, Source, Wanted
+from server.domain.records.records import Records
 from server.domain.registration import Registration, Summary
 from server.domain.values import InvalidValueError
 from server.handlers import names

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from privacyrights.v1 import error_reason_pb2, types_pb2
 from privacyrights.v1 import retention_service_pb2 as pb
-from server.domain.anchors import Anchors
 from server.domain.call import Call
-from server.domain.interactions import Interactions, ItemOutcome, NewInteraction
 from server.domain.ports import Clock
-from server.domain.sweep import Sweep, SweepState, TenantCount
-from server.domain.sweeps import Sweeps
+from server.domain.retention.anchors import Anchors
+from server.domain.retention.interactions import Interactions, ItemOutcome, NewInteraction
+from server.domain.retention.sweep import Sweep, SweepState, TenantCount
+from server.domain.retention.sweeps import Sweeps
 from server.domain.values import InvalidValueError, sha256_digest
 from server.handlers import names
 from server.handlers.fields import ROLE_NUMBERS, Fields

@@ -10,13 +10,14 @@ from typing import ClassVar
 from privacyrights.v1 import subject_rights_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.change import Committed
-from server.domain.erasure import Erasure, Erasures
 from server.domain.errors import NotBuiltYetError, PageTokenInvalidError
-from server.domain.exports import Exports
 from server.domain.identifiers import role_of
-from server.domain.minimisation import stated_reason
 from server.domain.ports import Clock
-from server.domain.rights import (
+from server.domain.records.minimisation import stated_reason
+from server.domain.rights.erasure import Erasure, Erasures
+from server.domain.rights.execution import EXECUTABLE, RightsExecution
+from server.domain.rights.exports import Exports
+from server.domain.rights.request import (
     Assurance,
     Ending,
     Ground,
@@ -26,8 +27,7 @@ from server.domain.rights import (
     RightsRequest,
     State,
 )
-from server.domain.rights_execution import EXECUTABLE, RightsExecution
-from server.domain.rights_requests import Filter, NewRequest, Readable, RightsRequests
+from server.domain.rights.requests import Filter, NewRequest, Readable, RightsRequests
 from server.domain.values import optional_sentence
 from server.handlers import names
 from server.handlers.fields import ROLE_NUMBERS, Fields

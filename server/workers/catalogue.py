@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from server.domain.catalogues import Catalogues
+from server.domain.catalogue.catalogues import Catalogues
 from server.domain.errors import StorageUnavailableError
 
 

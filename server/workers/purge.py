@@ -10,17 +10,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from server.domain.activity import interactions
 from server.domain.call import Call
 from server.domain.change import Change, Delete, Purge, Replace, Table, Write
-from server.domain.erasure import Erasure, Purged, erasures, watermark
 from server.domain.errors import ConflictError
-from server.domain.exports import exports
 from server.domain.ledger import new_entry
 from server.domain.ports import Ports, Query
-from server.domain.record import records
-from server.domain.rights import RightsRequest
-from server.domain.rights_requests import id_in, requests
+from server.domain.records.record import records
+from server.domain.retention.activity import interactions
+from server.domain.rights.erasure import Erasure, Purged, erasures, watermark
+from server.domain.rights.exports import exports
+from server.domain.rights.request import RightsRequest
+from server.domain.rights.requests import id_in, requests
 from server.domain.values import Role
 
 BATCH = 200

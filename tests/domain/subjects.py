@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from server.domain.catalogue import (
+from server.domain.catalogue.catalogue import (
     Catalogue,
     Category,
     CategoryField,

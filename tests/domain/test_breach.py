@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.domain.breach import (
+from server.domain.breach.breach import (
     MAX_MEASURES,
     MAX_TENANTS,
     Breach,
@@ -22,7 +22,7 @@ from server.domain.breach import (
     Scope,
     Timeline,
 )
-from server.domain.catalogue import Category
+from server.domain.catalogue.catalogue import Category
 from server.domain.errors import BreachClosedError, InvalidArgumentError
 from server.domain.values import InvalidValueError, Role
 

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.consent import ConsentDecision, applied, takes_effect
+from server.domain.consent.consent import ConsentDecision, applied, takes_effect
 from server.domain.ledger import Entry
 from server.domain.subject import Choice, ConsentState, Subject
 from tests.domain.subjects import NOW, person, state

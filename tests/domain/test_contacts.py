@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from server.domain.contacts import Function, Post, address
-from server.domain.inquiry import Side
+from server.domain.assistance.contacts import Function, Post, address
+from server.domain.assistance.inquiry import Side
 from server.domain.values import InvalidValueError
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from server.domain.catalogue import Catalogue, Category, LegalBasis, Purpose
-from server.domain.disclosure import LegalDemand, NewDisclosure, require_lawful
+from server.domain.catalogue.catalogue import Catalogue, Category, LegalBasis, Purpose
+from server.domain.disclosure.disclosure import LegalDemand, NewDisclosure, require_lawful
+from server.domain.disclosure.recipients import Recipient, RecipientKind, Safeguard, violations
 from server.domain.errors import (
     CategoryNotInPurposeError,
     CommercialDisclosureError,
@@ -21,7 +22,6 @@ from server.domain.errors import (
     PurposeRoleMismatchError,
     RecipientNotVettedError,
 )
-from server.domain.recipients import Recipient, RecipientKind, Safeguard, violations
 from server.domain.values import Role, SubjectId
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

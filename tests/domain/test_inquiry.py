@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from server.domain.errors import IllegalTransitionError, LimitExceededError
-from server.domain.inquiry import (
+from server.domain.assistance.inquiry import (
     MAX_MESSAGES,
     MAX_THREAD_BYTES,
     Inquiry,
@@ -19,6 +18,7 @@ from server.domain.inquiry import (
     due_time,
     replied,
 )
+from server.domain.errors import IllegalTransitionError, LimitExceededError
 
 ASKED = datetime(2026, 3, 2, 9, tzinfo=UTC)
 DUE = ASKED + timedelta(days=5)

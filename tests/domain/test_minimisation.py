@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.catalogue import Category, CategoryField, FieldType, LegalBasis, Purpose
+from server.domain.catalogue.catalogue import (
+    Category,
+    CategoryField,
+    FieldType,
+    LegalBasis,
+    Purpose,
+)
 from server.domain.errors import (
     CategoryNotInPurposeError,
     DomainError,
@@ -21,7 +27,7 @@ from server.domain.errors import (
     PurposeRetiredError,
     PurposeRoleMismatchError,
 )
-from server.domain.minimisation import (
+from server.domain.records.minimisation import (
     MAX_RECORD_BYTES,
     Json,
     canonical,

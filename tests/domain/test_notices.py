@@ -16,8 +16,8 @@ from typing import Any, cast
 
 import pytest
 
-from server.domain import notices as module
-from server.domain.breach import (
+from server.domain.breach import notices as module
+from server.domain.breach.breach import (
     BREACHES,
     Breach,
     BreachKind,
@@ -28,11 +28,11 @@ from server.domain.breach import (
     Timeline,
     notices,
 )
+from server.domain.breach.notices import BATCH, LATENESS, Letter, Notices, Told
 from server.domain.call import Call
 from server.domain.change import Change, Insert, Replace
 from server.domain.clock import SteppingClock, SystemClock
 from server.domain.identifiers import TimeOrderedIds
-from server.domain.notices import BATCH, LATENESS, Letter, Notices, Told
 from server.domain.ports import Keyring, Ports, Query
 from server.domain.tenants import TENANTS, Tenant, Tenants
 from server.domain.values import Role

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from server.domain.catalogue import LegalBasis
+from server.domain.catalogue.catalogue import LegalBasis
+from server.domain.consent.processing import EVERY_PURPOSE, VerdictReason, judge
 from server.domain.errors import ProcessingNotAllowedError
-from server.domain.processing import EVERY_PURPOSE, VerdictReason, judge
 from server.domain.subject import Choice
 from server.domain.values import Role
 from tests.domain.subjects import NOW, catalogue, person, purpose, state

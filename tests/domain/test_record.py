@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.record import record_id
+from server.domain.records.record import record_id
 from server.domain.subject import Subject
 from server.domain.values import Role
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.activity import Activity, day_of, last_day
-from server.domain.catalogue import Anchor, RetentionRule
+from server.domain.catalogue.catalogue import Anchor, RetentionRule
 from server.domain.errors import InvalidArgumentError, TimeInFutureError
-from server.domain.retention import (
+from server.domain.retention.activity import Activity, day_of, last_day
+from server.domain.retention.retention import (
     Candidates,
     ChatbotUse,
     Counted,

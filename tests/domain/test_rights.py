@@ -18,7 +18,7 @@ from server.domain.errors import (
     IdentityNotVerifiedError,
     IllegalTransitionError,
 )
-from server.domain.rights import (
+from server.domain.rights.request import (
     OPEN,
     Assurance,
     Ending,

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from server.domain.catalogue import Anchor, RetentionRule
-from server.domain.sweep import Fate, PlanTally, Sweep, SweepState, TenantCount, slice_ids
+from server.domain.catalogue.catalogue import Anchor, RetentionRule
+from server.domain.retention.sweep import Fate, PlanTally, Sweep, SweepState, TenantCount, slice_ids
 from server.domain.values import Role
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -13,10 +13,10 @@ from privacyrights.v1 import records_service_pb2 as pb
 from privacyrights.v1 import records_service_pb2_grpc, types_pb2
 from server.domain.call import Call
 from server.domain.change import Change, Kind, Table
-from server.domain.erasure import Erasures
 from server.domain.ledger import Entry
 from server.domain.ports import Ports, Query
-from server.domain.record import Record, records
+from server.domain.records.record import Record, records
+from server.domain.rights.erasure import Erasures
 from server.domain.subjects import Subjects
 from server.domain.values import Role, SubjectId
 from tests.rpc.people import new_id

@@ -14,10 +14,8 @@ from pymongo import AsyncMongoClient
 from privacyrights.v1 import assistance_service_pb2 as pb
 from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceStub
 from server.compose import App
-from server.domain.assistance import Inquiries
-from server.domain.change import Change, Insert, Kind, Replace, Table
-from server.domain.clock import SteppingClock
-from server.domain.inquiry import (
+from server.domain.assistance.inquiries import Inquiries
+from server.domain.assistance.inquiry import (
     INQUIRIES,
     INQUIRY_MESSAGES,
     MAX_MESSAGES,
@@ -27,6 +25,8 @@ from server.domain.inquiry import (
     Side,
     replied,
 )
+from server.domain.change import Change, Insert, Kind, Replace, Table
+from server.domain.clock import SteppingClock
 from server.domain.ledger import Entry
 from server.domain.ports import Query
 from server.domain.tenants import Tenants

@@ -15,7 +15,7 @@ from privacyrights.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
 from server.compose import App
 from server.domain.change import Kind, Table
 from server.domain.clock import SteppingClock
-from server.domain.disclosure import Disclosure, disclosures
+from server.domain.disclosure.disclosure import Disclosure, disclosures
 from server.domain.ledger import Entry
 from server.domain.ports import Query
 from server.domain.values import Role

@@ -22,9 +22,9 @@ from privacyrights.v1.audit_service_pb2_grpc import AuditServiceStub
 from server.compose import App, compose
 from server.domain.change import Change, Insert
 from server.domain.clock import SteppingClock
-from server.domain.erasure import SETTLING, Erasure, Purged, erasure_id
-from server.domain.erasure import erasures as erasures_table
 from server.domain.ledger import new_entry
+from server.domain.rights.erasure import SETTLING, Erasure, Purged, erasure_id
+from server.domain.rights.erasure import erasures as erasures_table
 from server.domain.subject import Subject
 from server.domain.subjects import Subjects
 from server.domain.values import Role

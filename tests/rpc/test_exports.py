@@ -16,8 +16,8 @@ from privacyrights.v1 import subject_rights_service_pb2 as pb
 from server.compose import App
 from server.domain.change import Kind, Table
 from server.domain.clock import SteppingClock
-from server.domain.exports import CHUNK_BYTES, KEPT, PIECE_BYTES, exports
 from server.domain.ports import Query
+from server.domain.rights.exports import CHUNK_BYTES, KEPT, PIECE_BYTES, exports
 from server.domain.values import Role
 from server.settings import Settings
 from tests.rpc.exercising import ACCESS, ERASURE, ask, exercise, keep, pieces, rights

@@ -16,9 +16,9 @@ from server.compose import App
 from server.domain.change import Change, Committed
 from server.domain.errors import DomainError, RequestIdReusedError, StorageUnavailableError
 from server.domain.ports import Committer, Ports
-from server.domain.record import NewRecord, RecordPut
-from server.domain.record_batches import RecordBatches
-from server.domain.records import Records
+from server.domain.records.batches import RecordBatches
+from server.domain.records.record import NewRecord, RecordPut
+from server.domain.records.records import Records
 from server.domain.tenants import Tenants
 from tests.rpc.kept import (
     CALL,

@@ -19,14 +19,14 @@ from privacyrights.v1 import records_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from server.compose import App
 from server.domain.call import Call
-from server.domain.catalogues import Catalogues
+from server.domain.catalogue.catalogues import Catalogues
+from server.domain.catalogue.instructions import Instructions
 from server.domain.change import Change, Committed, Purge
 from server.domain.clock import SteppingClock
 from server.domain.errors import DomainError, SubjectErasedError
-from server.domain.instructions import Instructions
 from server.domain.ports import Committer, Freshness, Ports, Query
-from server.domain.record import NewRecord, Record, RecordPut, Wanted, records
-from server.domain.records import Records
+from server.domain.records.record import NewRecord, Record, RecordPut, Wanted, records
+from server.domain.records.records import Records
 from server.domain.subject import Subject
 from server.domain.tenants import Tenants
 from server.domain.values import SubjectId

@@ -17,11 +17,11 @@ from privacyrights.v1 import types_pb2
 from server.compose import App
 from server.domain.change import Change, Kind, Table
 from server.domain.clock import SteppingClock
-from server.domain.erasure import Erasures
 from server.domain.ledger import Entry
 from server.domain.ports import Ports, Query
+from server.domain.retention.sweep import SweepSlice, slices
+from server.domain.rights.erasure import Erasures
 from server.domain.subjects import Subjects
-from server.domain.sweep import SweepSlice, slices
 from server.domain.values import Role
 from tests.rpc.kept import CALL, put, subject_id
 from tests.rpc.people import end_user, new_id, new_tenant, own_user, refused

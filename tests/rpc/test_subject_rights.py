@@ -19,8 +19,8 @@ from server.domain.call import Call
 from server.domain.change import Change, Committed, Kind, Replace
 from server.domain.clock import SteppingClock
 from server.domain.ports import Committer
-from server.domain.rights import Assurance, Identity, Right
-from server.domain.rights_requests import NewRequest, RightsRequests
+from server.domain.rights.request import Assurance, Identity, Right
+from server.domain.rights.requests import NewRequest, RightsRequests
 from server.domain.tenants import Tenants
 from tests.rpc.exercising import (
     ACCESS,

@@ -15,20 +15,20 @@ import grpc
 import pytest
 
 from server.compose import App
-from server.domain.anchors import Anchors
 from server.domain.call import Call
-from server.domain.catalogues import Catalogues
+from server.domain.catalogue.catalogues import Catalogues
 from server.domain.change import Change, Committed, Delete, Insert
 from server.domain.clock import SteppingClock
-from server.domain.destruction import Destruction, Order, Seen
-from server.domain.erasure import Erasure, Erasures
 from server.domain.errors import StorageUnavailableError
-from server.domain.execution import Execution
-from server.domain.planning import Planning
 from server.domain.ports import Committer, Ports
+from server.domain.retention.anchors import Anchors
+from server.domain.retention.destruction import Destruction, Order, Seen
+from server.domain.retention.execution import Execution
+from server.domain.retention.planning import Planning
+from server.domain.retention.sweep import Fate, Sweep, SweepSlice
+from server.domain.retention.sweeps import Sweeps
+from server.domain.rights.erasure import Erasure, Erasures
 from server.domain.subjects import Subjects, saved
-from server.domain.sweep import Fate, Sweep, SweepSlice
-from server.domain.sweeps import Sweeps
 from server.domain.tenants import Tenants
 from server.domain.values import Role
 from tests.rpc.kept import CALL, subject_id

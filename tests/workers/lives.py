@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
-from server.domain.activity import Activity, interactions
 from server.domain.call import Call
 from server.domain.change import Change, Insert, Write
-from server.domain.erasure import Erasure, Erasures, erasures
-from server.domain.exports import ExportChunk, exports
 from server.domain.ledger import new_entry
 from server.domain.ports import Ports, Query
-from server.domain.record import Record, record_id, records, seal_context
+from server.domain.records.record import Record, record_id, records, seal_context
+from server.domain.retention.activity import Activity, interactions
+from server.domain.rights.erasure import Erasure, Erasures, erasures
+from server.domain.rights.exports import ExportChunk, exports
 from server.domain.subject import Subject
 from server.domain.subjects import Subjects, saved
 from server.domain.tenants import Tenants

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from server.domain.access import AccessDocuments
-from server.domain.anchors import Anchors
 from server.domain.call import Call
-from server.domain.catalogues import Catalogues
+from server.domain.catalogue.catalogues import Catalogues
 from server.domain.clock import SteppingClock
-from server.domain.erasure import Erasures
-from server.domain.exports import Exports
 from server.domain.ports import Ports
-from server.domain.rights import Assurance, Identity, Right
-from server.domain.rights_execution import RightsExecution
-from server.domain.rights_requests import NewRequest, RightsRequests
+from server.domain.retention.anchors import Anchors
+from server.domain.rights.access import AccessDocuments
+from server.domain.rights.erasure import Erasures
+from server.domain.rights.execution import RightsExecution
+from server.domain.rights.exports import Exports
+from server.domain.rights.request import Assurance, Identity, Right
+from server.domain.rights.requests import NewRequest, RightsRequests
 from server.domain.tenants import Tenants
 from server.domain.values import Role, SubjectId
 from tests.parts import parts

@@ -9,14 +9,14 @@ from datetime import timedelta
 
 import pytest
 
-from server.domain.activity import interactions
 from server.domain.change import Change, Insert, Write
 from server.domain.clock import SteppingClock
-from server.domain.erasure import SETTLING, Erasure, Purged, erasures
-from server.domain.exports import exports
 from server.domain.ledger import new_entry
 from server.domain.ports import Ports
-from server.domain.record import records
+from server.domain.records.record import records
+from server.domain.retention.activity import interactions
+from server.domain.rights.erasure import SETTLING, Erasure, Purged, erasures
+from server.domain.rights.exports import exports
 from server.domain.subject import Subject
 from server.domain.values import Role
 from server.workers.purge import BATCH, EXPORT_BATCH, PurgeWorker

@@ -1,0 +1,1 @@
+"""What may be processed at all: purposes, categories, policy versions, rules – reviewed first (S17)."""

@@ -1,0 +1,160 @@
+"""May this person's data be processed? One verdict, out of all that stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from server.domain.catalogue.catalogue import LegalBasis
+from server.domain.errors import ProcessingNotAllowedError
+from server.domain.subject import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from server.domain.catalogue.catalogue import Catalogue, Purpose
+    from server.domain.subject import ConsentState, Subject
+    from server.domain.values import Role
+
+EVERY_PURPOSE = "*"
+"""The key of an objection against all processing that can be objected to."""
+
+_OPEN_TO_OBJECTION = frozenset({LegalBasis.LEGITIMATE_INTERESTS, LegalBasis.PUBLIC_TASK})
+
+
+class VerdictReason(StrEnum):
+    """Why a verdict is what it is; the names are the contract's."""
+
+    CONSENT_GRANTED = "CONSENT_GRANTED"
+    OTHER_LEGAL_BASIS = "OTHER_LEGAL_BASIS"
+    CONSENT_MISSING = "CONSENT_MISSING"
+    CONSENT_REFUSED = "CONSENT_REFUSED"
+    CONSENT_WITHDRAWN = "CONSENT_WITHDRAWN"
+    CONSENT_EXPIRED = "CONSENT_EXPIRED"
+    CONSENT_RENEWAL_NEEDED = "CONSENT_RENEWAL_NEEDED"
+    CONSENT_NOT_EXPLICIT = "CONSENT_NOT_EXPLICIT"
+    OBJECTION = "OBJECTION"
+    RESTRICTION = "RESTRICTION"
+    SUBJECT_ERASED = "SUBJECT_ERASED"
+    SUBJECT_UNKNOWN = "SUBJECT_UNKNOWN"
+    PURPOSE_RETIRED = "PURPOSE_RETIRED"
+    PURPOSE_ROLE_MISMATCH = "PURPOSE_ROLE_MISMATCH"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to "may I process this?".
+
+    `deciding_entry` is the id of the subject's newest ledger entry, "" if there is none.
+    `expire_time` is when the verdict changes by itself, if that is known.
+    """
+
+    allowed: bool
+    reasons: tuple[VerdictReason, ...]
+    deciding_entry: str
+    legal_basis: LegalBasis
+    purpose_version: int
+    verdict_time: datetime
+    expire_time: datetime | None = None
+
+    def require_allowed(self) -> None:
+        """Do nothing if the processing is allowed.
+
+        Raises:
+            ProcessingNotAllowedError: it isn't; the error lists the reasons.
+        """
+        if not self.allowed:
+            raise ProcessingNotAllowedError(reasons=",".join(self.reasons))
+
+
+def judge(
+    purpose: Purpose, catalogue: Catalogue, subject: Subject | None, role: Role, now: datetime
+) -> Verdict:
+    """Judge whether data of *subject* (None: unknown) may be processed for *purpose* at *now*."""
+    against = tuple(_against(purpose, catalogue, subject, role, now))
+    consent = subject.consents.get(purpose.id) if subject else None
+    rests_on_consent = purpose.legal_basis is LegalBasis.CONSENT
+    in_favour = (
+        VerdictReason.CONSENT_GRANTED if rests_on_consent else VerdictReason.OTHER_LEGAL_BASIS
+    )
+    return Verdict(
+        allowed=not against,
+        reasons=against or (in_favour,),
+        deciding_entry=_deciding_entry(subject, consent if rests_on_consent else None),
+        legal_basis=purpose.legal_basis,
+        purpose_version=purpose.version,
+        verdict_time=now,
+        expire_time=consent.expire_time if consent and rests_on_consent and not against else None,
+    )
+
+
+def _deciding_entry(subject: Subject | None, consent: ConsentState | None) -> str:
+    if subject is None:
+        return ""
+    return consent.entry if consent is not None and not subject.restriction else subject.entry
+
+
+def _against(
+    purpose: Purpose, catalogue: Catalogue, subject: Subject | None, role: Role, now: datetime
+) -> Iterator[VerdictReason]:
+    if purpose.role is not role:
+        yield VerdictReason.PURPOSE_ROLE_MISMATCH
+    if purpose.is_retired(now):
+        yield VerdictReason.PURPOSE_RETIRED
+    if subject is not None and subject.is_erased:
+        yield VerdictReason.SUBJECT_ERASED
+        return
+    if subject is not None and subject.restriction:
+        yield VerdictReason.RESTRICTION
+    if subject is not None and _is_objected(purpose, subject):
+        yield VerdictReason.OBJECTION
+    if purpose.legal_basis is LegalBasis.CONSENT:
+        if subject is None:
+            yield VerdictReason.SUBJECT_UNKNOWN
+        yield from _consent_against(purpose, catalogue, subject, now)
+
+
+def _is_objected(purpose: Purpose, subject: Subject) -> bool:
+    if purpose.legal_basis not in _OPEN_TO_OBJECTION and not purpose.direct_marketing:
+        return False
+    return purpose.id in subject.objections or EVERY_PURPOSE in subject.objections
+
+
+def _consent_against(
+    purpose: Purpose, catalogue: Catalogue, subject: Subject | None, now: datetime
+) -> Iterator[VerdictReason]:
+    consent = subject.consents.get(purpose.id) if subject else None
+    if consent is None:
+        yield VerdictReason.CONSENT_MISSING
+    elif consent.choice is Choice.REFUSED:
+        yield VerdictReason.CONSENT_REFUSED
+    elif consent.choice is Choice.WITHDRAWN:
+        yield VerdictReason.CONSENT_WITHDRAWN
+    elif is_expired(consent, now):
+        yield VerdictReason.CONSENT_EXPIRED
+    elif needs_renewal(consent, purpose, now):
+        yield VerdictReason.CONSENT_RENEWAL_NEEDED
+    elif not consent.explicit and _needs_explicit(purpose, catalogue):
+        yield VerdictReason.CONSENT_NOT_EXPLICIT
+
+
+def is_expired(consent: ConsentState, now: datetime) -> bool:
+    """Whether *consent* was given for a time that is over."""
+    return consent.expire_time is not None and consent.expire_time <= now
+
+
+def needs_renewal(consent: ConsentState, purpose: Purpose, now: datetime) -> bool:
+    """Whether the text of *purpose* has materially changed since *consent* was given."""
+    renewal = purpose.renewal_time
+    return renewal is not None and renewal <= now and consent.time < renewal
+
+
+def _needs_explicit(purpose: Purpose, catalogue: Catalogue) -> bool:
+    # Art. 9(2)(a): special-category data needs an explicit statement.
+    return any(
+        category.special_category
+        for id in purpose.categories
+        if (category := catalogue.categories.get(id)) is not None
+    )

@@ -1,0 +1,1 @@
+"""Subjects' requests, from receipt to proof (Art. 12, 15–22)."""
