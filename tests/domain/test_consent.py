@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.consent.consent import ConsentDecision, applied, takes_effect
+from server.domain.consent.consent import ConsentDecision, applied, state_after
 from server.domain.ledger import Entry
 from server.domain.subject import Choice, ConsentState, Subject
 from tests.domain.subjects import NOW, person, state
@@ -24,7 +25,7 @@ ENTRY = Entry(
     partition=0,
 )
 
-Decides = Callable[[ConsentDecision, ConsentState | None], bool]
+Folds = Callable[[ConsentState | None, ConsentDecision, str], ConsentState]
 
 
 def decision(choice: Choice, decision_time: datetime = NOW, **fields: Any) -> ConsentDecision:
@@ -45,41 +46,82 @@ def decision(choice: Choice, decision_time: datetime = NOW, **fields: Any) -> Co
     return ConsentDecision(**given)
 
 
-def is_withdrawal_final(decides: Decides, minutes: list[int]) -> bool:
-    """Tell whether no grant made at one of *minutes* before a withdrawal undoes it."""
-    withdrawn = state(Choice.WITHDRAWN)
-    return not any(
-        decides(decision(Choice.GRANTED, NOW - timedelta(minutes=minute)), withdrawn)
-        for minute in minutes
+CHOICES = st.sampled_from(Choice)
+TIMES = st.integers(min_value=-10_000, max_value=0).map(lambda minute: timedelta(minutes=minute))
+HISTORIES = st.lists(st.tuples(CHOICES, TIMES), min_size=1, max_size=8)
+
+
+def is_allowed_wrongly(fold: Folds, history: list[tuple[Choice, timedelta]]) -> bool:
+    """Tell whether *history*, in order of arrival, ends allowed though a later "no" is known."""
+    now: ConsentState | None = None
+    for choice, time in history:
+        now = fold(now, decision(choice, NOW + time), "")
+    newest_no = max(
+        (time for choice, time in history if choice is not Choice.GRANTED), default=None
     )
+    newest_yes = max((time for choice, time in history if choice is Choice.GRANTED), default=None)
+    if now is None or now.choice is not Choice.GRANTED or newest_no is None:
+        return False
+    return newest_yes is None or newest_yes <= newest_no
 
 
-@given(st.lists(st.integers(min_value=0, max_value=10_000)))
-def test_older_grants_never_undo_a_withdrawal(minutes: list[int]) -> None:
-    """Whenever they arrive, grants from before a withdrawal don't make it allowed again."""
+@given(HISTORIES)
+def test_no_older_grant_outlives_a_later_no(history: list[tuple[Choice, timedelta]]) -> None:
+    """In whatever order decisions arrive, the newest being a "no" means not allowed."""
 
-    assert is_withdrawal_final(takes_effect, minutes)
-
-
-def test_last_write_wins_would_be_caught() -> None:
-    """The rule "whatever arrives last holds" fails the test above."""
-
-    assert not is_withdrawal_final(lambda _decision, _before: True, [5])
+    assert not is_allowed_wrongly(state_after, history)
 
 
-@given(st.integers(min_value=-10_000, max_value=10_000))
-def test_withdrawals_always_take_effect(minutes: int) -> None:
+def test_last_arrival_wins_would_be_caught() -> None:
+    """The rule "whatever arrives last holds" fails the check above."""
+
+    def last_wins(_: ConsentState | None, new: ConsentDecision, entry: str) -> ConsentState:
+        return state_after(None, new, entry)
+
+    late = [(Choice.WITHDRAWN, timedelta(0)), (Choice.GRANTED, timedelta(minutes=-5))]
+    assert is_allowed_wrongly(last_wins, late)
+
+
+def test_time_that_goes_back_would_be_caught() -> None:
+    """A late withdrawal that turns the state's time back lets an older grant in."""
+
+    def forgetful(before: ConsentState | None, new: ConsentDecision, entry: str) -> ConsentState:
+        after = state_after(before, new, entry)
+        return replace(after, time=new.decision_time) if after is not before else after
+
+    late = [
+        (Choice.WITHDRAWN, timedelta(0)),
+        (Choice.WITHDRAWN, timedelta(days=-6)),
+        (Choice.GRANTED, timedelta(days=-5)),
+    ]
+    assert is_allowed_wrongly(forgetful, late)
+    assert not is_allowed_wrongly(state_after, late)
+
+
+@given(TIMES)
+def test_withdrawals_always_take_effect(time: timedelta) -> None:
     """A withdrawal holds even if its time is before the grant's: the error favours the person."""
 
-    late = decision(Choice.WITHDRAWN, NOW + timedelta(minutes=minutes))
+    found = state_after(state(Choice.GRANTED), decision(Choice.WITHDRAWN, NOW + time), "")
 
-    assert takes_effect(late, state(Choice.GRANTED))
+    assert Choice.WITHDRAWN is found.choice
+
+
+def test_older_grant_replaces_no_newer_one() -> None:
+    """What was agreed to last – for a time, say – isn't replaced by what was agreed to before."""
+    limited = state(Choice.GRANTED, expire_time=NOW + timedelta(seconds=4))
+
+    found = state_after(limited, decision(Choice.GRANTED, NOW - timedelta(days=30)), "")
+
+    assert limited == found
 
 
 def test_newer_grant_follows_a_withdrawal() -> None:
     """Whoever said no may say yes later."""
 
-    assert takes_effect(decision(Choice.GRANTED, NOW + timedelta(seconds=1)), state(Choice.REFUSED))
+    later = decision(Choice.GRANTED, NOW + timedelta(seconds=1))
+
+    assert Choice.GRANTED is state_after(state(Choice.REFUSED), later, "").choice
 
 
 def test_decision_becomes_the_state() -> None:

@@ -181,35 +181,37 @@ def require_grantable(
         raise ParentalAuthorityRequiredError
 
 
-def takes_effect(decision: ConsentDecision, before: ConsentState | None) -> bool:
-    """Whether *decision* changes the state: all but a grant that is older than a later "no".
+def state_after(before: ConsentState | None, decision: ConsentDecision, entry: str) -> ConsentState:
+    """Return the state that *decision* makes of *before*; a late grant leaves it as it is.
 
-    A withdrawal that was acknowledged must never be followed by "allowed" because an older
-    grant arrived late; a late withdrawal, on the other hand, takes effect: that is the safe side.
+    Decisions arrive late and in any order; an error must fall on the side of the person. A
+    refusal or withdrawal always holds. A grant holds only if nothing is known that the person
+    decided later. The time of the state never goes back, so that no late decision lets an
+    older grant in.
     """
-    return (
-        decision.choice is not Choice.GRANTED
-        or before is None
-        or before.choice is Choice.GRANTED
-        or decision.decision_time > before.time
+    if before is not None and decision.choice is Choice.GRANTED:
+        is_older = decision.decision_time < before.time
+        is_same = decision.decision_time == before.time
+        if is_older or (is_same and before.choice is not Choice.GRANTED):
+            return before
+    return ConsentState(
+        choice=decision.choice,
+        decision=decision.id,
+        entry=entry,
+        time=decision.decision_time if before is None else max(decision.decision_time, before.time),
+        policy_version=decision.policy_version,
+        text_digest=decision.text_digest,
+        purpose_version=decision.purpose_version,
+        explicit=decision.explicit,
+        expire_time=decision.expire_time,
     )
 
 
 def applied(subject: Subject, decision: ConsentDecision, entry: Entry) -> Subject:
     """Return *subject* with *decision* in its state, one version further."""
     consents = dict(subject.consents)
-    if takes_effect(decision, consents.get(decision.purpose)):
-        consents[decision.purpose] = ConsentState(
-            choice=decision.choice,
-            decision=decision.id,
-            entry=entry.id,
-            time=decision.decision_time,
-            policy_version=decision.policy_version,
-            text_digest=decision.text_digest,
-            purpose_version=decision.purpose_version,
-            explicit=decision.explicit,
-            expire_time=decision.expire_time,
-        )
+    before = consents.get(decision.purpose)
+    consents[decision.purpose] = state_after(before, decision, entry.id)
     return replace(subject, version=subject.version + 1, consents=consents, entry=entry.id)
 
 
@@ -312,7 +314,8 @@ class Consents:
         """
         subject = await self._subjects.require(call, who, freshness=freshness)
         moment = as_of or self._ports.clock.now()
-        latest: dict[str, ConsentDecision] = {}
+        states: dict[str, ConsentState] = {}
+        decisions: dict[str, ConsentDecision] = {}
         query = Query(
             consents(who.role),
             tenant=who.tenant,
@@ -321,12 +324,15 @@ class Consents:
             limit=1000,
         )
         async for decision in self._ports.reader.scan(query, ConsentDecision):
-            before = latest.get(decision.purpose)
-            if decision.record_time <= moment and (
-                before is None or takes_effect(decision, _as_state(before))
-            ):
-                latest[decision.purpose] = decision
-        return [Consent(id, self._state(latest[id], moment), latest[id]) for id in sorted(latest)]
+            if decision.record_time > moment:
+                continue
+            before = states.get(decision.purpose)
+            states[decision.purpose] = after = state_after(before, decision, entry="")
+            if after is not before:
+                decisions[decision.purpose] = decision
+        return [
+            Consent(id, self._state(id, states[id], moment), decisions[id]) for id in sorted(states)
+        ]
 
     async def history(
         self,
@@ -405,27 +411,12 @@ class Consents:
         )
         return decision, entry
 
-    def _state(self, decision: ConsentDecision, moment: datetime) -> State:
-        state = _as_state(decision)
-        if decision.choice is not Choice.GRANTED:
-            return State(decision.choice)
-        if is_expired(state, moment):
+    def _state(self, purpose_id: str, consent: ConsentState, moment: datetime) -> State:
+        if consent.choice is not Choice.GRANTED:
+            return State(consent.choice)
+        if is_expired(consent, moment):
             return State.EXPIRED
-        purpose = self._catalogues.current.purposes.get(decision.purpose)
-        if purpose is not None and needs_renewal(state, purpose, moment):
+        purpose = self._catalogues.current.purposes.get(purpose_id)
+        if purpose is not None and needs_renewal(consent, purpose, moment):
             return State.RENEWAL_NEEDED
         return State.GRANTED
-
-
-def _as_state(decision: ConsentDecision) -> ConsentState:
-    return ConsentState(
-        choice=decision.choice,
-        decision=decision.id,
-        entry="",
-        time=decision.decision_time,
-        policy_version=decision.policy_version,
-        text_digest=decision.text_digest,
-        purpose_version=decision.purpose_version,
-        explicit=decision.explicit,
-        expire_time=decision.expire_time,
-    )
