@@ -47,6 +47,7 @@ class Subject:
         sealed_id: the tenant's own id of the person, under the subject key.
         generation: counts the lives of the subject from 1; erasure ends one.
         entry: the ledger entry of the newest change, which decides what holds now.
+        previous_erasure_time: when the life before this one ended; None in the first.
     """
 
     id: str
@@ -63,19 +64,26 @@ class Subject:
     objections: dict[str, str] = field(default_factory=dict[str, str])
     restriction: str = ""
     erased_time: datetime | None = None
+    previous_erasure_time: datetime | None = None
 
     @property
     def is_erased(self) -> bool:
         """Whether the subject key has been destroyed."""
         return self.key is None
 
-    def require_active(self, asked: SubjectId) -> Subject:
+    def require_active(self, asked: SubjectId, *, event_time: datetime | None = None) -> Subject:
         """Return this subject if writes made for *asked* may reach it.
+
+        *event_time* is when what is written happened, if that was said.
 
         Raises:
             SubjectErasedError: it was erased, or the write belongs to an earlier life of it.
         """
-        if self.is_erased or asked.generation not in (0, self.generation):
+        ended = self.previous_erasure_time
+        is_of_earlier_life = (
+            ended is not None and event_time is not None and event_time <= ended
+        ) or asked.generation not in (0, self.generation)
+        if self.is_erased or is_of_earlier_life:
             raise SubjectErasedError(generation=self.generation)
         return self
 

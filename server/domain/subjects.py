@@ -66,19 +66,23 @@ class Subjects:
             raise SubjectNotFoundError
         return found
 
-    async def open(self, call: Call, who: SubjectId, *, now: datetime) -> Subject:
+    async def open(
+        self, call: Call, who: SubjectId, *, now: datetime, event_time: datetime | None = None
+    ) -> Subject:
         """Return the active subject for a write, a new one (version 0, unsaved) if none is known.
+
+        *event_time* is when what is written happened, if that was said.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
-            SubjectErasedError: it was erased, or *who* names an earlier generation.
+            SubjectErasedError: it was erased, or the write belongs to an earlier life of it.
         """
         found = await self.find(call, who)
         if found is None:
             if who.generation > 1:
                 raise SubjectErasedError(generation=0)
             return await self._new(who, version=0, generation=1, now=now)
-        return found.require_active(who)
+        return found.require_active(who, event_time=event_time)
 
     async def reopen(
         self, call: Call, who: SubjectId, *, event_time: datetime | None, now: datetime
@@ -94,7 +98,7 @@ class Subjects:
         """
         found = await self.find(call, who)
         if found is None or not found.is_erased:
-            return await self.open(call, who, now=now)
+            return await self.open(call, who, now=now, event_time=event_time)
         is_new_life = (
             event_time is not None
             and found.erased_time is not None
@@ -102,7 +106,10 @@ class Subjects:
         )
         if not is_new_life or who.generation not in (0, found.generation + 1):
             raise SubjectErasedError(generation=found.generation)
-        return await self._new(who, version=found.version, generation=found.generation + 1, now=now)
+        following = await self._new(
+            who, version=found.version, generation=found.generation + 1, now=now
+        )
+        return replace(following, previous_erasure_time=found.erased_time)
 
     async def _new(
         self, who: SubjectId, *, version: int, generation: int, now: datetime

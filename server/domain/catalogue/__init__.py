@@ -1,1 +1,1 @@
-"""What may be processed at all: purposes, categories, policy versions, rules – reviewed first (S17)."""
+"""Purposes, categories, policy versions, rules: in force only after their review (S17)."""

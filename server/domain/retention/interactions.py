@@ -141,7 +141,7 @@ class _Intake:
         person = self.people[new.who.value]
         if isinstance(person, SubjectErasedError):
             raise person
-        person.subject.require_active(new.who)
+        person.subject.require_active(new.who, event_time=new.time)
         if new.chatbot:
             self._use(new.chatbot, new.time, day)
         return person.include(day).last_date
