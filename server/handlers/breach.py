@@ -1,4 +1,4 @@
-"""BreachService: translates between the contract, `domain.breach.breaches` and `domain.breach.notices`."""
+"""BreachService: translates between the contract, and breaches with their notices."""
 
 from __future__ import annotations
 

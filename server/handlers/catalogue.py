@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from privacyrights.v1 import catalogue_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.catalogue.catalogues import Catalogues, ChangeState
-from server.domain.catalogue.instructions import Instruction, Instructions
+from server.domain.catalogue.instructions import Instruction, Instructions, Words
 from server.domain.ports import Clock
 from server.domain.values import sha256_digest
 from server.handlers import names
@@ -256,8 +256,7 @@ class CatalogueHandler:
             call,
             tenant=tenant,
             category=category,
-            text=text,
-            instructed_by=instructed_by,
+            words=Words(text, instructed_by),
             evidence_digest=evidence,
         )
         return pb.RecordInstructionResponse(
@@ -293,7 +292,11 @@ class CatalogueHandler:
         found = await self._instructions.list(tenant, after=asked.after, limit=asked.limit)
         shown, token = asked.cut(found, lambda instruction: (instruction.id, instruction.id))
         return pb.ListInstructionsResponse(
-            instructions=[_instruction(instruction) for instruction in shown], next_page_token=token
+            instructions=[
+                _instruction(instruction, await self._instructions.words(instruction))
+                for instruction in shown
+            ],
+            next_page_token=token,
         )
 
 
@@ -311,12 +314,12 @@ def _part(
     return [things[id] for id in shown], token
 
 
-def _instruction(instruction: Instruction) -> pb.Instruction:
+def _instruction(instruction: Instruction, words: Words) -> pb.Instruction:
     return pb.Instruction(
         name=names.to_name("instructions", instruction.id),
         category=f"categories/{instruction.category}",
-        text=instruction.text,
-        instructed_by=instruction.instructed_by,
+        text=words.text,
+        instructed_by=words.instructed_by,
         evidence_digest=instruction.evidence_digest,
         create_time=timestamp(instruction.create_time),
         revoke_time=timestamp(instruction.revoke_time),

@@ -206,6 +206,7 @@ async def test_instructions_stand_until_revoked(
     assert "ILLEGAL_TRANSITION" == again.reason
     assert [recorded.instruction] == [found.name for found in listed.instructions]
     assert listed.instructions[0].HasField("revoke_time")
+    assert "head of support" == listed.instructions[0].instructed_by
 
 
 async def test_another_tenants_instruction_is_not_found(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -31,17 +32,27 @@ INSTRUCTIONS = Table(Kind.INSTRUCTIONS)
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """A documented instruction to collect one category; it stands until it is revoked."""
+    """A documented instruction to collect one category; it stands until it is revoked.
+
+    `sealed` is its `Words` under the tenant's key: they name one of the tenant's people.
+    """
 
     id: str
     tenant: str
     version: int
     category: str
-    text: str
-    instructed_by: str
+    sealed: bytes
     evidence_digest: str
     create_time: datetime
     revoke_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What an instruction says, and who gave it for the tenant."""
+
+    text: str
+    instructed_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +85,7 @@ class Instructions:
         *,
         tenant: str,
         category: str,
-        text: str,
-        instructed_by: str,
+        words: Words,
         evidence_digest: str,
     ) -> Committed[InstructionRecorded]:
         """Record that *tenant* instructs to collect *category*.
@@ -88,13 +98,16 @@ class Instructions:
             await self._tenants.get(tenant)
             self._catalogues.current.category(category)
             now = self._ports.clock.now()
+            id = f"{tenant}/{self._ports.ids.new()}"
+            sealed = await self._ports.keyring.seal_for_tenant(
+                tenant, json.dumps(asdict(words)).encode(), _place(id)
+            )
             instruction = Instruction(
-                id=f"{tenant}/{self._ports.ids.new()}",
+                id=id,
                 tenant=tenant,
                 version=1,
                 category=category,
-                text=text,
-                instructed_by=instructed_by,
+                sealed=sealed,
                 evidence_digest=evidence_digest,
                 create_time=now,
             )
@@ -163,6 +176,13 @@ class Instructions:
         query = Query(INSTRUCTIONS, tenant=tenant, order="-id", after=after, limit=limit)
         return await self._ports.reader.find(query, Instruction)
 
+    async def words(self, instruction: Instruction) -> Words:
+        """Return what *instruction* says."""
+        content = await self._ports.keyring.unseal_for_tenant(
+            instruction.tenant, instruction.sealed, _place(instruction.id)
+        )
+        return Words(**json.loads(content))
+
     async def require(self, tenant: str, category: Category) -> None:
         """Do nothing if *category* may be collected for *tenant*.
 
@@ -182,3 +202,7 @@ def name(instruction: Instruction) -> str:
     """Return the resource name of *instruction*."""
     tenant, id = instruction.id.split("/", 1)
     return f"tenants/{tenant}/instructions/{id}"
+
+
+def _place(id: str) -> str:
+    return f"instruction/{id}"
