@@ -13,7 +13,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from privacyrights.v1 import consent_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from privacyrights.v1.consent_service_pb2_grpc import ConsentServiceStub
+from server.compose import App
 from server.domain.clock import SteppingClock
+from tests.rpc.kept import erase
 from tests.rpc.people import (
     end_user,
     grant,
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 CUSTOMISE = "purposes/customise_messages"
 OPTIMISE = "purposes/optimise_interactions"
 NEWS = "purposes/platform_news"
+COOKIES = "purposes/cookies_analytics"
 
 
 def timestamp(clock: SteppingClock, delta: timedelta = timedelta(0)) -> Timestamp:
@@ -349,3 +352,40 @@ async def test_garbage_token_is_refused(channel: grpc.aio.Channel) -> None:
     told = await refused(verdict(channel, who, CUSTOMISE, token="not-a-token"))  # noqa: S106
 
     assert ("INVALID_ARGUMENT", "CONSISTENCY_TOKEN_INVALID") == (told.code, told.reason)
+
+
+async def test_decision_after_all_were_withdrawn_is_the_newest(
+    channel: grpc.aio.Channel, consent: ConsentServiceAsyncStub, clock: SteppingClock
+) -> None:
+    """Decisions made together and those made after them keep one order: list and check agree."""
+    who = own_user(await new_tenant(channel))
+    await grant(channel, who, NEWS)
+    await grant(channel, who, COOKIES)
+    await consent.WithdrawAllConsents(
+        pb.WithdrawAllConsentsRequest(subject=who, request_id=new_id())
+    )
+    clock.advance(timedelta(days=30))
+    await grant(channel, who, COOKIES)
+    again = await grant(channel, who, NEWS)
+
+    listed = await consent.ListConsents(pb.ListConsentsRequest(subject=who))
+    history = await consent.ListConsentDecisions(pb.ListConsentDecisionsRequest(subject=who))
+
+    assert [pb.CONSENT_STATE_GRANTED] * 2 == [found.state for found in listed.consents]
+    assert again.decision == history.decisions[0].name
+    assert (await verdict(channel, who, NEWS)).allowed
+
+
+async def test_no_consent_of_an_erased_person_stands(
+    app: App, channel: grpc.aio.Channel, consent: ConsentServiceAsyncStub
+) -> None:
+    """After an erasure no state is told; what was recorded stays as proof."""
+    who = end_user(await new_tenant(channel))
+    await grant(channel, who, CUSTOMISE)
+    await erase(app.ports, who)
+
+    told = await refused(consent.ListConsents(pb.ListConsentsRequest(subject=who)))
+    history = await consent.ListConsentDecisions(pb.ListConsentDecisionsRequest(subject=who))
+
+    assert ("FAILED_PRECONDITION", "SUBJECT_ERASED") == (told.code, told.reason)
+    assert 1 == len(history.decisions)

@@ -17,6 +17,7 @@ from server.domain.errors import (
     PolicyVersionNotInForceError,
     PurposeRetiredError,
     PurposeRoleMismatchError,
+    SubjectErasedError,
     TextNotPublishedError,
 )
 from server.domain.ledger import new_entry
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from server.domain.ports import Freshness, Ports
     from server.domain.subject import Subject
     from server.domain.values import Role, SubjectId
+
+
+DECISIONS_AT_ONCE = 100_000
+"""More than the decisions that one change of a subject can hold."""
 
 
 class Method(StrEnum):
@@ -215,6 +220,14 @@ def applied(subject: Subject, decision: ConsentDecision, entry: Entry) -> Subjec
     return replace(subject, version=subject.version + 1, consents=consents, entry=entry.id)
 
 
+def numbered(subject: Subject, index: int) -> int:
+    """Return the number of a decision: *index* among those made with the next state of *subject*.
+
+    Numbers grow with the subject's version, so that they order all its decisions.
+    """
+    return (subject.version + 1) * DECISIONS_AT_ONCE + index
+
+
 class Consents:
     """Records decisions, lists them, and answers checks."""
 
@@ -281,12 +294,12 @@ class Consents:
             after = subject
             decisions: list[Write] = []
             entries: list[Entry] = []
-            for id in granted:
+            for index, id in enumerate(granted):
                 purpose = await self._catalogues.purpose(id)
                 new = NewDecision(
                     who=who, purpose=id, choice=Choice.WITHDRAWN, decision_time=decision_time
                 )
-                decision, entry = self._decision(call, new, purpose, after, now)
+                decision, entry = self._decision(call, new, purpose, subject, now, index=index)
                 after = applied(after, decision, entry)
                 decisions.append(Insert(consents(who.role), decision))
                 entries.append(entry)
@@ -311,9 +324,12 @@ class Consents:
 
         Raises:
             TenantNotFoundError, SubjectNotFoundError: of the tenant or subject.
+            SubjectErasedError: it was erased by then, and no consent stands any more.
         """
         subject = await self._subjects.require(call, who, freshness=freshness)
         moment = as_of or self._ports.clock.now()
+        if subject.erased_time is not None and subject.erased_time <= moment:
+            raise SubjectErasedError(generation=subject.generation)
         states: dict[str, ConsentState] = {}
         decisions: dict[str, ConsentDecision] = {}
         query = Query(
@@ -373,7 +389,14 @@ class Consents:
         return judge(found, self._catalogues.current, subject, who.role, self._ports.clock.now())
 
     def _decision(
-        self, call: Call, new: NewDecision, purpose: Purpose, subject: Subject, now: datetime
+        self,
+        call: Call,
+        new: NewDecision,
+        purpose: Purpose,
+        subject: Subject,
+        now: datetime,
+        *,
+        index: int = 0,
     ) -> tuple[ConsentDecision, Entry]:
         shown = new.shown or Shown("", "", "")
         role, tenant = new.who.role, new.who.tenant
@@ -383,7 +406,7 @@ class Consents:
             tenant=tenant,
             subject=subject.id,
             generation=subject.generation,
-            number=subject.version + 1,
+            number=numbered(subject, index),
             purpose=purpose.id,
             purpose_version=purpose.version,
             choice=new.choice,

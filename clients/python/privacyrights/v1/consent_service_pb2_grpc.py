@@ -134,6 +134,7 @@ class ConsentServiceServicer:
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: it was erased by then; no consent stands any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,6 +63,7 @@ class ConsentServiceStub:
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: it was erased by then; no consent stands any more.
     """
     ListConsentDecisions: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ListConsentDecisionsRequest, _consent_service_pb2.ListConsentDecisionsResponse]
     """Lists a subject's decisions, newest first. The history is never rewritten.
@@ -163,6 +164,7 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: it was erased by then; no consent stands any more.
     """
     ListConsentDecisions: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ListConsentDecisionsRequest, _consent_service_pb2.ListConsentDecisionsResponse]  # type: ignore[assignment]
     """Lists a subject's decisions, newest first. The history is never rewritten.
@@ -278,6 +280,7 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: it was erased by then; no consent stands any more.
         """
 
     @_abc_1.abstractmethod
