@@ -350,4 +350,3 @@ async def _drain(
     if drained not in done or not drained.result():
         # Each of them is whole or absent, and a repeat of its call tells which.
         _log.error("commits unconfirmed at the end", seconds=seconds)
-        await committer.abandon()

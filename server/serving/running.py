@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 STOPPED = 0
 FAILED = 1
+
+CLOSE_SECONDS = 75.0
+"""How long closing may take after the drain; an embedded database is given 60 of them."""
+
+CLOSE_WITHOUT_DATABASE_SECONDS = 2.0
 
 _log = structlog.get_logger("server.serving")
 
@@ -70,11 +76,13 @@ async def run(
 async def _served(app: Runnable, stop: _Stop, drain_seconds: float) -> int:
     if not await _database_ended_first(app, stop):
         await app.server.stop(drain_seconds)
+        _end_within(drain_seconds + CLOSE_SECONDS)
         return STOPPED
     # Not started anew from here: what ended it may be a full disk or a lack of memory, and
     # whoever keeps this process running also sees it fail, waits longer each time, and tells.
     _log.error("embedded database ended by itself")
     await app.server.stop(0)
+    _end_within(CLOSE_WITHOUT_DATABASE_SECONDS)
     return FAILED
 
 
@@ -90,6 +98,17 @@ async def _database_ended_first(app: Runnable, stop: _Stop) -> bool:
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _end_within(seconds: float) -> None:
+    """End the process after so many *seconds*, if it isn't over by then.
+
+    The driver can wait for ever for a database that is gone, and be deaf to cancellation: one
+    that comes while it waits for a server can leave its own lock locked.
+    """
+    timer = threading.Timer(seconds, os._exit, (FAILED,))
+    timer.daemon = True
+    timer.start()
 
 
 class _Stop:

@@ -29,8 +29,6 @@ E = TypeVar("E")
 _FIRST_PAUSE, _LAST_PAUSE = 0.005, 0.5
 """Seconds between attempts at a transaction that the database aborted."""
 
-_REPEAT_SECONDS = 0.5
-
 _log = structlog.get_logger("server.storage")
 
 
@@ -121,18 +119,6 @@ class MongoCommitter:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         return not self._tasks and not self._queue
-
-    async def abandon(self) -> None:
-        """Take no more changes, and give up those taken: nobody knows of any whether it holds."""
-        self._is_closed = True
-        for pending in self._queue:
-            pending.fail(StorageUnavailableError())
-        self._queue.clear()
-        while self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            # Again, if need be: the driver loses a cancellation at times (python/cpython#86296).
-            await asyncio.wait(self._tasks, timeout=_REPEAT_SECONDS)
 
     def _start(self) -> None:
         if self._in_flight < self._limits.in_flight:
