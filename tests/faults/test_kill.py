@@ -1,0 +1,64 @@
+"""Kill -9 of the server, of its database, and of both, while many clients write."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from tests.faults.rounds import Fault, Harness
+from tests.served import ServerProcess
+
+
+@pytest.mark.parametrize(
+    "fault", [ServerProcess.kill, ServerProcess.kill_database, ServerProcess.kill_all]
+)
+async def test_acknowledged_decisions_are_there_exactly_once(
+    fault: Fault, rounds: int, tmp_path: Path
+) -> None:
+    """Whatever is killed and when: what was acknowledged is there, whole, and once.
+
+    A round compares the clients' own list with every page of every history, with the states,
+    and with the database: decisions, ledger entries, idempotency records, subjects.
+    """
+
+    async with ServerProcess(tmp_path) as server:
+        harness = Harness(server)
+        await harness.begin()
+        for _ in range(rounds):
+            assert [] == await harness.round(fault)
+
+    # Every fault came while clients waited for answers; else it has shown nothing.
+    assert harness.interrupted >= rounds
+
+
+@pytest.fixture
+async def forgiving_uri(mongo_uri: str) -> AsyncGenerator[str]:
+    """Return a MongoDB that soon ends the transactions of a server that is gone.
+
+    It keeps them for a minute by default, and with them the locks on what they wrote: calls
+    about the same people are told to come back until then.
+    """
+    name = "transactionLifetimeLimitSeconds"
+    async with AsyncMongoClient[dict[str, Any]](mongo_uri) as client:
+        before = (await client.admin.command({"getParameter": 1, name: 1}))[name]
+        await client.admin.command({"setParameter": 1, name: 2})
+        yield mongo_uri
+        await client.admin.command({"setParameter": 1, name: before})
+
+
+async def test_database_of_a_deployment_outlives_the_server(
+    rounds: int, forgiving_uri: str, prefix: str, tmp_path: Path
+) -> None:
+    """The same holds for a MongoDB that goes on when the server is killed in a transaction."""
+
+    async with ServerProcess(tmp_path, mongo_uri=forgiving_uri, database=prefix) as server:
+        harness = Harness(server, uri=forgiving_uri, database=prefix)
+        await harness.begin()
+        for _ in range(rounds):
+            assert [] == await harness.round(ServerProcess.kill)
+
+    assert harness.interrupted >= rounds
