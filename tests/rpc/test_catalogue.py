@@ -11,7 +11,7 @@ import pytest
 from privacyrights.v1 import catalogue_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
-from tests.rpc.people import new_id, new_tenant, refused
+from tests.rpc.people import end_user, grant, new_id, new_tenant, refused
 
 if TYPE_CHECKING:
     from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceAsyncStub
@@ -237,3 +237,29 @@ async def test_another_tenants_instruction_is_not_found(
 
     assert told[0] == told[1]
     assert "INSTRUCTION_NOT_FOUND" == told[0].reason
+
+
+async def test_policy_of_a_day_to_come_is_not_in_force(
+    channel: grpc.aio.Channel, catalogue: CatalogueServiceAsyncStub
+) -> None:
+    """A version whose day hasn't come is published, and nobody can have been shown it yet."""
+    version = pb.PolicyVersion(
+        name="policyVersions/2027-01-01", texts=[pb.LocalizedText(locale="en", text="The next.")]
+    )
+    proposed = await catalogue.ProposeCatalogueChange(proposal(policy_versions=[version]))
+    await catalogue.ReviewCatalogueChange(review(proposed.change))
+    await catalogue.ApplyCatalogueChange(application(proposed.change))
+    current = pb.GetPolicyVersionRequest(name="policyVersions/current")
+
+    told = await refused(
+        grant(
+            channel,
+            end_user(await new_tenant(channel)),
+            "purposes/customise_messages",
+            policy_version="policyVersions/2027-01-01",
+        )
+    )
+
+    assert ("FAILED_PRECONDITION", "POLICY_VERSION_NOT_IN_FORCE") == (told.code, told.reason)
+    found = await catalogue.GetPolicyVersion(current)
+    assert "policyVersions/2019-01-01" == found.policy_version.name
