@@ -279,6 +279,11 @@ async def _require_deployment(uri: str) -> None:
             "PRIVACYRIGHTS_MONGO_URI is not a MongoDB connection string",
             "correct it: a password with : / ? # [ ] @ in it must be percent-encoded",
         ) from None
+    except OSError as error:
+        raise StartupError(
+            f"PRIVACYRIGHTS_MONGO_URI names a file that can't be used: {error.strerror}",
+            "correct its tlsCAFile, tlsCertificateKeyFile or tlsCRLFile",
+        ) from None
     async with client:
         await require_replica_set(client)
 

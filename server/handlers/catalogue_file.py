@@ -75,8 +75,10 @@ def _read(path: Path) -> pb.CatalogueChange:
         return ParseDict(msgspec.json.decode(path.read_bytes()), pb.CatalogueChange())
     except OSError as error:
         raise CatalogueFileError(path, error.strerror or "it can't be read") from None
+    except RecursionError:
+        raise CatalogueFileError(path, "it is nested too deeply") from None
     except (msgspec.DecodeError, ParseError) as error:
-        raise CatalogueFileError(path, str(error)) from None
+        raise CatalogueFileError(path, " ".join(str(error).split())) from None
 
 
 def _call(rpc: str) -> Call:

@@ -233,6 +233,27 @@ async def test_uri_that_is_none() -> None:
     assert "pass" not in found[2].replace("password", "")
 
 
+async def test_uri_that_names_a_missing_file() -> None:
+    """A certificate file that isn't there is told on one line, with the mend."""
+
+    found = await outcome(mongo_uri="mongodb://localhost:1/?tls=true&tlsCAFile=/nowhere/ca.pem")
+
+    assert_refused(found, "PRIVACYRIGHTS_MONGO_URI", "tlsCAFile")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", '{"contents": {}}', '{"content": {}}'])
+async def test_catalogue_that_is_none(mongo_uri: str, tmp_path: Path, text: str) -> None:
+    """A catalogue file that can't be put into effect is told on one line, with the mend."""
+    file = tmp_path / "catalogue.json"
+    file.write_text(text, encoding="utf-8")
+
+    found = await outcome(
+        mongo_uri=mongo_uri, database="no_catalogue", data_dir=str(tmp_path), catalogue=str(file)
+    )
+
+    assert_refused(found, "catalogue.json", "PRIVACYRIGHTS_CATALOGUE")
+
+
 async def test_commands_to_try(mongo_uri: str, tmp_path: Path) -> None:
     """What a newcomer is told to try works as it is printed."""
 
