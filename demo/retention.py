@@ -12,6 +12,9 @@ pb = retention_service_pb2
 STILL_THERE = 300
 """How many of the flower shop's end-users come back in between."""
 
+LATE = 900
+"""Who comes back when the plan is made already."""
+
 
 async def sweep(stage: Stage, narrator: Narrator) -> None:
     """Let 25 months pass, and destroy what is due."""
@@ -33,11 +36,13 @@ async def sweep(stage: Stage, narrator: Narrator) -> None:
     narrator.show(explained.retention.explanation)
     due = END_USERS_EACH * len(COMPANIES) - STILL_THERE - 1
     plan = await _plan(stage, narrator, due)
+    await visit(stage, FLOWERS, range(LATE, LATE + 1))
+    narrator.tell("Between the plan and its execution, one of them talks to the chatbot once more.")
     ended = await _execute(stage, narrator, plan)
     narrator.expect(
         f"{ended.destroyed_count:,} destroyed + {ended.skipped_count} skipped +"
         f" {ended.failed_count} failed = {plan.due_count:,} planned",
-        holds=ended.state == pb.SWEEP_STATE_COMPLETED and ended.destroyed_count == due,
+        holds=ended.state == pb.SWEEP_STATE_COMPLETED and ended.destroyed_count == due - 1,
     )
     await _expect_spared(stage, narrator)
 
@@ -88,6 +93,13 @@ async def _expect_spared(stage: Stage, narrator: Narrator) -> None:
         )
     )
     narrator.expect("who came back in between is still known", holds=len(read.records) == 2)  # noqa: PLR2004
+    late = await stage.retention.GetRetention(
+        pb.GetRetentionRequest(subject=FLOWERS.end_user(LATE))
+    )
+    narrator.expect(
+        "so is who came back after the plan",
+        holds=late.retention.anchor_date == f"{stage.clock.now():%Y-%m-%d}",
+    )
     await narrator.expect_refused(
         "who didn't is forgotten",
         stage.records.ReadRecords(

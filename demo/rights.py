@@ -20,6 +20,9 @@ from privacyrights.v1 import (
     subject_rights_service_pb2,
     types_pb2,
 )
+from server.domain.subject import Subject
+from server.domain.subjects import subjects
+from server.domain.values import Role
 
 pb = subject_rights_service_pb2
 LOGIN = pb.IdentityAttestation(assurance=pb.IDENTITY_ASSURANCE_SUBSTANTIAL, method="platform-login")
@@ -98,6 +101,15 @@ async def erase(stage: Stage, narrator: Narrator) -> None:
     narrator.expect(
         f"{FLOWERS.title} authorises it, and it is completed",
         holds=done.request.state == pb.RIGHTS_REQUEST_STATE_COMPLETED,
+    )
+    reference = done.request.subject_reference
+    tenant = FLOWERS.tenant.removeprefix("tenants/")
+    kept = await stage.reader.get(
+        subjects(Role.PROCESSOR), tenant, f"{tenant}/{reference}", Subject
+    )
+    narrator.expect(
+        "in the database there is no key any more, only a tombstone",
+        holds=kept is not None and kept.key is None and kept.sealed_id is None,
     )
     await _expect_gone(stage, narrator, who)
     certificate = await stage.rights.GetErasureCertificate(

@@ -25,6 +25,7 @@ from privacyrights.v1.tenant_service_pb2_grpc import TenantServiceStub
 from server import logs
 from server.compose import compose
 from server.domain.clock import SteppingClock
+from server.domain.ports import Reader
 from server.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ PLAIN_FILES = (
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the story is played on: a stub for each service, the clock, and where the data is."""
+    """What the story is played on: a stub for each service, the clock, and where the data is.
+
+    `reader` looks into the database itself, where the story must not take our word.
+    """
 
     assistance: AssistanceServiceAsyncStub
     audit: AuditServiceAsyncStub
@@ -67,6 +71,7 @@ class Stage:
     retention: RetentionServiceAsyncStub
     rights: SubjectRightsServiceAsyncStub
     tenants: TenantServiceAsyncStub
+    reader: Reader
     clock: SteppingClock
     folder: Path
 
@@ -88,11 +93,11 @@ async def stage() -> AsyncGenerator[Stage]:
             async with compose(settings, clock=clock) as app:
                 await app.server.start()
                 async with grpc.aio.insecure_channel(app.server.address) as channel:
-                    yield _stage(channel, clock, folder)
+                    yield _stage(channel, app.ports.reader, clock, folder)
                 await app.server.stop(5)
 
 
-def _stage(channel: grpc.aio.Channel, clock: SteppingClock, folder: Path) -> Stage:
+def _stage(channel: grpc.aio.Channel, reader: Reader, clock: SteppingClock, folder: Path) -> Stage:
     return Stage(
         assistance=AssistanceServiceStub(channel),
         audit=AuditServiceStub(channel),
@@ -104,6 +109,7 @@ def _stage(channel: grpc.aio.Channel, clock: SteppingClock, folder: Path) -> Sta
         retention=RetentionServiceStub(channel),
         rights=SubjectRightsServiceStub(channel),
         tenants=TenantServiceStub(channel),
+        reader=reader,
         clock=clock,
         folder=folder,
     )

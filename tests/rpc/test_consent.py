@@ -371,6 +371,10 @@ async def test_decision_after_all_were_withdrawn_is_the_newest(
     listed = await consent.ListConsents(pb.ListConsentsRequest(subject=who))
     history = await consent.ListConsentDecisions(pb.ListConsentDecisionsRequest(subject=who))
 
+    of_news = await consent.ListConsentDecisions(
+        pb.ListConsentDecisionsRequest(subject=who, purpose=NEWS)
+    )
+    assert {NEWS} == {decision.purpose for decision in of_news.decisions}
     assert [pb.CONSENT_STATE_GRANTED] * 2 == [found.state for found in listed.consents]
     assert again.decision == history.decisions[0].name
     assert (await verdict(channel, who, NEWS)).allowed
