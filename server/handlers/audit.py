@@ -57,13 +57,12 @@ def _wanted(fields: Fields, request: pb.ListLedgerEntriesRequest) -> Wanted:
     subject = fields.subject("subject", request.subject) if request.HasField("subject") else None
     if subject is not None and subject.tenant != tenant:
         fields.wrong("subject.tenant", "must be the parent")
-    if len(request.types) > MAX_TYPES:
-        fields.wrong("types", f"must not have more than {MAX_TYPES} types")
+    types = fields.several("types", request.types, most=MAX_TYPES)
     return Wanted(
         tenant=tenant,
         subject=subject,
         types=tuple(
-            fields.take(f"types[{index}]", _label, type) for index, type in enumerate(request.types)
+            fields.take(f"types[{index}]", _label, type) for index, type in enumerate(types)
         ),
         actor=fields.optional("actor", _label, request.actor),
         purpose=fields.optional("purpose", names.purpose, request.purpose),

@@ -7,6 +7,7 @@ from typing import cast
 
 from privacyrights.v1 import breach_service_pb2 as pb
 from server.domain.breach.breach import (
+    MAX_TENANTS,
     Breach,
     BreachKind,
     BreachState,
@@ -27,6 +28,8 @@ from server.handlers.times import timestamp
 
 MAX_CONTACT_POINT = 500
 MAX_TEXT = 10_000
+MAX_LISTED = 100
+"""Most values of a list that is no list of tenants or people."""
 
 STATES = {
     pb.BREACH_STATE_OPEN: BreachState.OPEN,
@@ -58,7 +61,7 @@ def facts(fields: Fields, breach: pb.Breach) -> Facts:
     """Return what *breach* tells; valid once *fields* is done."""
     kinds = tuple(
         fields.choice(f"breach.kinds[{index}]", _KINDS, kind)
-        for index, kind in enumerate(breach.kinds)
+        for index, kind in enumerate(fields.several("breach.kinds", breach.kinds, most=MAX_LISTED))
     )
     description = fields.text("breach.description", breach.description, most=MAX_TEXT)
     timeline = _timeline(fields, breach)
@@ -88,14 +91,21 @@ def scope(fields: Fields, asked: pb.BreachScope) -> Scope:
     """Return whom *asked* names; valid once *fields* is done."""
     tenants = tuple(
         fields.take(f"breach.scope.tenants[{index}]", names.tenant, name)
-        for index, name in enumerate(asked.tenants)
+        for index, name in enumerate(
+            fields.several("breach.scope.tenants", asked.tenants, most=MAX_TENANTS)
+        )
     )
     roles = tuple(
-        fields.role(f"breach.scope.roles[{index}]", role) for index, role in enumerate(asked.roles)
+        fields.role(f"breach.scope.roles[{index}]", role)
+        for index, role in enumerate(
+            fields.several("breach.scope.roles", asked.roles, most=MAX_LISTED)
+        )
     )
     categories = tuple(
         fields.take(f"breach.scope.categories[{index}]", names.category, name)
-        for index, name in enumerate(asked.categories)
+        for index, name in enumerate(
+            fields.several("breach.scope.categories", asked.categories, most=MAX_LISTED)
+        )
     )
     return fields.take("breach.scope", lambda parts: Scope(*parts), (tenants, roles, categories))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from privacyrights.v1 import catalogue_service_pb2 as pb
 from privacyrights.v1 import types_pb2
@@ -30,6 +32,11 @@ MAX_TEXT = 10_000
 MAX_REASON = 2_000
 MAX_DESCRIPTION = 500
 MAX_FIELDS = 100
+MAX_CHANGED = 200
+"""Most things of one kind in one change: its review is to be possible."""
+
+MAX_CATEGORIES = 100
+MAX_TEXTS = 100
 MAX_FIELD_BYTES = 65_536
 DEFAULT_FIELD_BYTES = 1_024
 MAX_MONTHS = 1_200
@@ -53,30 +60,34 @@ def proposal(fields: Fields, content: pb.CatalogueContent) -> Proposal:
     if not content.ListFields():
         fields.wrong("content", "must change at least one thing")
     published: dict[str, PublishedText] = {}
+
+    def listed(name: str) -> Sequence[Any]:
+        return fields.several(f"content.{name}", getattr(content, name), most=MAX_CHANGED)
+
     return Proposal(
         purposes=tuple(
             _purpose(fields, f"content.purposes[{index}]", message, published)
-            for index, message in enumerate(content.purposes)
+            for index, message in enumerate(listed("purposes"))
         ),
         categories=tuple(
             _category(fields, f"content.categories[{index}]", message)
-            for index, message in enumerate(content.categories)
+            for index, message in enumerate(listed("categories"))
         ),
         policy_versions=tuple(
             _policy_version(fields, f"content.policy_versions[{index}]", message, published)
-            for index, message in enumerate(content.policy_versions)
+            for index, message in enumerate(listed("policy_versions"))
         ),
         retention_rules=tuple(
             _retention_rule(fields, f"content.retention_rules[{index}]", message)
-            for index, message in enumerate(content.retention_rules)
+            for index, message in enumerate(listed("retention_rules"))
         ),
         retired_purposes=tuple(
             fields.take(f"content.retired_purposes[{index}]", names.purpose, name)
-            for index, name in enumerate(content.retired_purposes)
+            for index, name in enumerate(listed("retired_purposes"))
         ),
         retired_categories=tuple(
             fields.take(f"content.retired_categories[{index}]", names.category, name)
-            for index, name in enumerate(content.retired_categories)
+            for index, name in enumerate(listed("retired_categories"))
         ),
         texts=tuple(published.values()),
     )
@@ -92,7 +103,9 @@ def _purpose(
         legal_basis=fields.choice(f"{at}.legal_basis", _BASES, message.legal_basis),
         categories=tuple(
             fields.take(f"{at}.categories[{index}]", names.category, name)
-            for index, name in enumerate(message.categories)
+            for index, name in enumerate(
+                fields.several(f"{at}.categories", message.categories, most=MAX_CATEGORIES)
+            )
         ),
         retention_rule=fields.take(
             f"{at}.retention_rule", names.retention_rule, message.retention_rule
@@ -109,9 +122,8 @@ def _purpose(
 
 
 def _category(fields: Fields, at: str, message: pb.Category) -> Category:
-    if not 1 <= len(message.fields) <= MAX_FIELDS:
-        fields.wrong(f"{at}.fields", f"must have 1-{MAX_FIELDS} fields")
-    if len({field.name for field in message.fields}) < len(message.fields):
+    given = fields.several(f"{at}.fields", message.fields, least=1, most=MAX_FIELDS)
+    if len({field.name for field in given}) < len(given):
         fields.wrong(f"{at}.fields", "must not name a field twice")
     return Category(
         id=fields.take(f"{at}.name", names.category, message.name),
@@ -119,7 +131,7 @@ def _category(fields: Fields, at: str, message: pb.Category) -> Category:
         title=fields.name(f"{at}.title", message.title),
         fields=tuple(
             _category_field(fields, f"{at}.fields[{index}]", field)
-            for index, field in enumerate(message.fields)
+            for index, field in enumerate(given)
         ),
         special_category=message.special_category,
         requires_instruction=message.requires_instruction,
@@ -169,12 +181,11 @@ def _retention_rule(fields: Fields, at: str, message: pb.RetentionRule) -> Reten
 def _texts(
     fields: Fields, at: str, messages: list[pb.LocalizedText], published: dict[str, PublishedText]
 ) -> tuple[TextRef, ...]:
-    if not messages:
-        fields.wrong(at, "must have at least one text")
-    if len({message.locale for message in messages}) < len(messages):
+    given = fields.several(at, messages, least=1, most=MAX_TEXTS)
+    if len({message.locale for message in given}) < len(given):
         fields.wrong(at, "must have one text per locale")
     refs: list[TextRef] = []
-    for index, message in enumerate(messages):
+    for index, message in enumerate(given):
         language = fields.take(f"{at}[{index}].locale", locale, message.locale)
         text = fields.take(
             f"{at}[{index}].text", lambda words: sentence(words, most=MAX_TEXT), message.text

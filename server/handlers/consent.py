@@ -140,10 +140,9 @@ class ConsentHandler:
     ) -> pb.BatchCheckProcessingResponse:
         """Answer many checks of one tenant and role, each by itself."""
         fields = Fields(self._clock.now())
-        if not 1 <= len(request.checks) <= MAX_CHECKS:
-            fields.wrong("checks", f"must have 1-{MAX_CHECKS} checks")
+        given = fields.several("checks", request.checks, least=1, most=MAX_CHECKS)
         freshness = fields.freshness(request.consistency)
-        checks = [self._check(fields, index, one) for index, one in enumerate(request.checks)]
+        checks = [self._check(fields, index, one) for index, one in enumerate(given)]
         fields.done()
         for index, (who, _) in enumerate(checks):
             if (who.tenant, who.role) != (checks[0][0].tenant, checks[0][0].role):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -35,6 +35,9 @@ R = TypeVar("R")
 MAX_NAME = 200
 """Most characters of a title, a function or a person's name."""
 
+MAX_VIOLATIONS = 100
+"""How much may be wrong before the rest isn't looked at; an answer has room for some thirty."""
+
 _ROLES = {pb.ROLE_CONTROLLER: Role.CONTROLLER, pb.ROLE_PROCESSOR: Role.PROCESSOR}
 ROLE_NUMBERS = {role: number for number, role in _ROLES.items()}
 """Roles as the contract numbers them."""
@@ -66,8 +69,14 @@ class Fields:
             raise TimeInFutureError(tuple(self._in_future))
 
     def wrong(self, field: str, rule: str) -> None:
-        """Note that *field* breaks *rule*."""
+        """Note that *field* breaks *rule*.
+
+        Raises:
+            InvalidArgumentError: so much is wrong that the rest need not be looked at.
+        """
         self._violations.append(Violation(field, rule))
+        if len(self._violations) >= MAX_VIOLATIONS:
+            self.done()
 
     def take(self, field: str, make: Callable[[V], R], value: V) -> R:
         """Return what *make* makes of *value*, noting the rule if it refuses."""
@@ -76,6 +85,13 @@ class Fields:
         except InvalidValueError as error:
             self.wrong(field, str(error))
             return cast("R", None)
+
+    def several(self, field: str, values: Sequence[V], *, least: int = 0, most: int) -> Sequence[V]:
+        """Return *values*; none of them, so that none is looked at, if they are too many or few."""
+        if least <= len(values) <= most:
+            return values
+        self.wrong(field, f"must have {least}-{most} values")
+        return ()
 
     def optional(self, field: str, make: Callable[[str], str], value: str) -> str:
         """Return "" if *value* is empty, else what *make* makes of it."""

@@ -134,7 +134,9 @@ class SubjectRightsHandler:
         role = fields.role("role", request.role)
         states = tuple(
             fields.choice(f"states[{index}]", _STATES, state)
-            for index, state in enumerate(request.states)
+            for index, state in enumerate(
+                fields.several("states", request.states, most=len(_STATES))
+            )
         )
         due_before = fields.time("due_before", request, request.due_before)
         fields.done()

@@ -165,7 +165,7 @@ class BreachScope(_message.Message):
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The categories, of these regimes. Format: `categories/{category}`."""
+        """The categories, of these regimes, at most 100. Format: `categories/{category}`."""
 
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -292,11 +292,11 @@ class Purpose(_message.Message):
     """Optional. Why the interests are legitimate, for that basis; at most 2,000 characters."""
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. The categories it needs, and no others. Format: `categories/{category}`."""
+        """Required. The categories it needs, and no others; at most 100. Format: `categories/{category}`."""
 
     @_builtins.property
     def texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalizedText]:
-        """Required. What people are told, at least in one language; a consent is bound to one of these."""
+        """Required. What people are told, in 1–100 languages; a consent is bound to one of these."""
 
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
@@ -456,7 +456,7 @@ class PolicyVersion(_message.Message):
     """Required. The name; the version is its date. Format: `policyVersions/{yyyy-mm-dd}`."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalizedText]:
-        """Required. The policy itself, at least in one language."""
+        """Required. The policy itself, in 1–100 languages."""
 
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
@@ -539,7 +539,7 @@ Global___RetentionRule: _TypeAlias = RetentionRule  # noqa: Y015
 
 @_typing.final
 class CatalogueContent(_message.Message):
-    """What a proposal adds, replaces or retires."""
+    """What a proposal adds, replaces or retires: at most 200 of each."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
