@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
 from privacyrights.v1 import catalogue_service_pb2 as catalogue_pb
 from privacyrights.v1 import consent_service_pb2 as pb
-from privacyrights.v1 import error_reason_pb2, types_pb2
 from server.domain.call import Call
 from server.domain.catalogue.catalogue import LegalBasis
 from server.domain.consent.consent import (
@@ -20,11 +20,17 @@ from server.domain.consent.consent import (
     State,
 )
 from server.domain.consent.processing import Verdict
-from server.domain.errors import DomainError
+from server.domain.errors import (
+    ConsistencyTokenInvalidError,
+    DomainError,
+    StorageUnavailableError,
+    TenantNotFoundError,
+)
 from server.domain.ports import Clock, Freshness
 from server.domain.subject import Choice
 from server.domain.values import SubjectId, locale, optional_sentence, sha256_digest
 from server.handlers import names
+from server.handlers.failures import item_failure
 from server.handlers.fields import Fields
 from server.handlers.pages import page
 from server.handlers.times import timestamp
@@ -48,6 +54,13 @@ _METHODS = {
 _METHODS_OUT = {method: number for number, method in _METHODS.items()}
 _STATES = {state: pb.ConsentState.Value(f"CONSENT_STATE_{state.name}") for state in State}
 _BASES = {basis: catalogue_pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}") for basis in LegalBasis}
+
+_OF_THE_WHOLE_BATCH = (
+    ConsistencyTokenInvalidError,
+    StorageUnavailableError,
+    TenantNotFoundError,
+)
+"""What is wrong with every check of a batch if it is with one."""
 
 
 class ConsentHandler:
@@ -150,9 +163,11 @@ class ConsentHandler:
                     f"checks[{index}].subject", "must have the tenant and role of the first"
                 )
         fields.done()
-        return pb.BatchCheckProcessingResponse(
-            outcomes=[await self._outcome(call, who, purpose, freshness) for who, purpose in checks]
+        # At once, so that their reads go to the database together.
+        outcomes = await asyncio.gather(
+            *(self._outcome(call, who, purpose, freshness) for who, purpose in checks)
         )
+        return pb.BatchCheckProcessingResponse(outcomes=outcomes)
 
     def _check(
         self, fields: Fields, index: int, check: pb.CheckProcessingRequest
@@ -170,12 +185,10 @@ class ConsentHandler:
     ) -> pb.BatchCheckProcessingResponse.Outcome:
         try:
             verdict = await self._consents.check(call, who, purpose, freshness=freshness)
+        except _OF_THE_WHOLE_BATCH:
+            raise
         except DomainError as error:
-            failure = types_pb2.ItemFailure(
-                reason=error_reason_pb2.ErrorReason.Value(f"ERROR_REASON_{error.reason}"),
-                message=error.message,
-            )
-            return pb.BatchCheckProcessingResponse.Outcome(failure=failure)
+            return pb.BatchCheckProcessingResponse.Outcome(failure=item_failure(error))
         return pb.BatchCheckProcessingResponse.Outcome(verdict=_verdict(verdict))
 
     def _decision(self, request: pb.RecordConsentRequest) -> NewDecision:

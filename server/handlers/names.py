@@ -51,7 +51,7 @@ def of_tenant(collection: str) -> Callable[[str], tuple[str, str]]:
     def parse(name: str) -> tuple[str, str]:
         if not name:
             raise InvalidValueError("must not be empty")
-        parts = name.split("/")
+        parts = name.split("/", 4)
         well_formed = (
             len(parts) == 4  # noqa: PLR2004  # the format has four parts
             and parts[0] == "tenants"

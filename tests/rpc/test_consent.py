@@ -247,6 +247,34 @@ async def test_batch_answers_each_check_by_itself(
 
 
 @pytest.mark.parametrize(
+    ("tenant", "token", "reason"),
+    [
+        ("tenants/nowhere", "", "TENANT_NOT_FOUND"),
+        ("", "made-up", "CONSISTENCY_TOKEN_INVALID"),
+    ],
+)
+async def test_what_concerns_a_whole_batch_refuses_it(
+    channel: grpc.aio.Channel,
+    consent: ConsentServiceAsyncStub,
+    tenant: str,
+    token: str,
+    reason: str,
+) -> None:
+    """What is wrong with each check alike is told once, as the answer to the call."""
+    who = end_user(tenant or await new_tenant(channel))
+    checks = [pb.CheckProcessingRequest(subject=who, purpose=OPTIMISE)] * 2
+    consistency = types_pb2.Consistency(at_least_as_fresh=token) if token else None
+
+    told = await refused(
+        consent.BatchCheckProcessing(
+            pb.BatchCheckProcessingRequest(checks=checks, consistency=consistency)
+        )
+    )
+
+    assert reason == told.reason
+
+
+@pytest.mark.parametrize(
     ("fields", "code", "reason"),
     [
         ({"purpose": "purposes/unheard_of"}, "NOT_FOUND", "PURPOSE_NOT_FOUND"),
