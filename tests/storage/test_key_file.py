@@ -16,6 +16,7 @@ import pytest
 import structlog
 
 from server.startup import StartupError
+from server.storage import key_file
 from server.storage.key_file import KeyFile, create_key_file, open_key_file
 
 OPEN_ON_SIGNAL = """
@@ -48,14 +49,17 @@ def content_of(path: Path) -> dict[str, Any]:
     return content
 
 
-def test_first_start_makes_the_keys(path: Path) -> None:
+def test_first_start_makes_the_keys(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first start makes a file for its user only, and says so in one line."""
-    with structlog.testing.capture_logs() as lines:
-        made = open_key_file(path)
+    # In place of the module's own, which keeps the stream that it was first used with.
+    logger = structlog.testing.CapturingLogger()
+    monkeypatch.setattr(key_file, "_log", logger)
+
+    made = open_key_file(path)
 
     assert 0o600 == path.stat().st_mode & 0o777
     assert ["made the key file - keep a copy - nothing opens without it"] == [
-        line["event"] for line in lines
+        call.args[0] for call in logger.calls
     ]
     assert [path] == list(path.parent.iterdir())
     assert made == open_key_file(path)
