@@ -284,6 +284,7 @@ class CatalogueServiceServicer:
     def RevokeInstruction(self, request, context):
         """Takes an instruction back: writes under it stop at once, and what was kept under it is put up
         for erasure.
+        Not built yet: that putting up. What was kept can be read on until it is deleted.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INSTRUCTION_NOT_FOUND.

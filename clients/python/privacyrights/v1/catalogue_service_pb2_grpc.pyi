@@ -134,6 +134,7 @@ class CatalogueServiceStub:
     RevokeInstruction: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.RevokeInstructionRequest, _catalogue_service_pb2.RevokeInstructionResponse]
     """Takes an instruction back: writes under it stop at once, and what was kept under it is put up
     for erasure.
+    Not built yet: that putting up. What was kept can be read on until it is deleted.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INSTRUCTION_NOT_FOUND.
@@ -259,6 +260,7 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     RevokeInstruction: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.RevokeInstructionRequest, _catalogue_service_pb2.RevokeInstructionResponse]  # type: ignore[assignment]
     """Takes an instruction back: writes under it stop at once, and what was kept under it is put up
     for erasure.
+    Not built yet: that putting up. What was kept can be read on until it is deleted.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INSTRUCTION_NOT_FOUND.
@@ -471,6 +473,7 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_catalogue_service_pb2.RevokeInstructionResponse, _abc.Awaitable[_catalogue_service_pb2.RevokeInstructionResponse]]:
         """Takes an instruction back: writes under it stop at once, and what was kept under it is put up
         for erasure.
+        Not built yet: that putting up. What was kept can be read on until it is deleted.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INSTRUCTION_NOT_FOUND.
