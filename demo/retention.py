@@ -92,7 +92,7 @@ async def _expect_spared(stage: Stage, narrator: Narrator) -> None:
             subject=FLOWERS.end_user(10), purpose=OPTIMISE, reason="greet the person by name"
         )
     )
-    narrator.expect("who came back in between is still known", holds=len(read.records) == 2)  # noqa: PLR2004
+    narrator.expect("who came back in between is still known", holds=len(read.records) == 2)  # noqa: PLR2004 – two were put
     late = await stage.retention.GetRetention(
         pb.GetRetentionRequest(subject=FLOWERS.end_user(LATE))
     )
