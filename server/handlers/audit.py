@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import ClassVar
 
 from privacyrights.v1 import audit_service_pb2 as pb
 from privacyrights.v1 import types_pb2
@@ -19,14 +20,13 @@ from server.handlers.times import timestamp
 MAX_TYPES = 100
 MAX_LABEL = 100
 
-NOT_SEQUENCED = -1
-"""The position of an entry that no sequencer has given one."""
-
-
 class AuditHandler:
     """Answers the calls of AuditService."""
 
     SERVICE = "privacyrights.v1.AuditService"
+    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "ListLedgerEntries": ("role", "subject_reference", "target", "consistency"),
+    }
 
     def __init__(self, audit: Audit, clock: Clock) -> None:
         """Ask *audit*."""
@@ -38,6 +38,7 @@ class AuditHandler:
     ) -> pb.ListLedgerEntriesResponse:
         """List a tenant's ledger entries, newest first."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["ListLedgerEntries"])
         asked = page(fields, request)
         wanted = _wanted(fields, request)
         fields.done()
@@ -90,5 +91,4 @@ def _entry(entry: Entry) -> pb.LedgerEntry:
         reason=entry.reason,
         target=entry.target,
         commitment=entry.commitment,
-        position=NOT_SEQUENCED,
     )

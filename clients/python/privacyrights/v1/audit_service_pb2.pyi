@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class LedgerEntry(_message.Message):
-    """One line of a tenant's log. Holds no personal data."""
+    """One line of a log. Holds no personal data."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -39,8 +39,9 @@ class LedgerEntry(_message.Message):
     COMMITMENT_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     LEAF_HASH_FIELD_NUMBER: _builtins.int
+    LEAF_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The name. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
+    """The name. Format: `tenants/{tenant}/ledgerEntries/{entry}` or `platform/ledgerEntries/{entry}`."""
     type: _builtins.str
     """The event's type, as CloudEvents' `type`: past tense, such as `consent.granted`."""
     role: _types_pb2.Role.ValueType
@@ -58,11 +59,15 @@ class LedgerEntry(_message.Message):
     target: _builtins.str
     """The resource concerned, by name, if there is one."""
     commitment: _builtins.bytes
-    """Salted SHA-256 of the content, if there is any."""
+    """SHA-256 of a salt of 32 bytes and the content, if there is any: see `OpenCommitment`."""
     position: _builtins.int
-    """The position in the tenant's log, from 0; -1 until it is sequenced."""
+    """The position in the log, from 0; unset until it is sequenced."""
     leaf_hash: _builtins.bytes
-    """The leaf hash (RFC 6962); empty until it is sequenced."""
+    """The leaf hash (RFC 6962, 2.1): SHA-256 of a zero byte and the leaf; empty until it is sequenced."""
+    leaf: _builtins.bytes
+    """The leaf: this entry as canonical JSON (RFC 8785), as docs/audit.md lists its members; empty
+    until it is sequenced.
+    """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
@@ -81,14 +86,17 @@ class LedgerEntry(_message.Message):
         reason: _builtins.str = ...,
         target: _builtins.str = ...,
         commitment: _builtins.bytes = ...,
-        position: _builtins.int = ...,
+        position: _builtins.int | None = ...,
         leaf_hash: _builtins.bytes = ...,
+        leaf: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "position", b"position", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "commitment", b"commitment", "leaf_hash", b"leaf_hash", "name", b"name", "position", b"position", "purpose", b"purpose", "reason", b"reason", "role", b"role", "rpc", b"rpc", "subject_reference", b"subject_reference", "target", b"target", "time", b"time", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "actor", b"actor", "commitment", b"commitment", "leaf", b"leaf", "leaf_hash", b"leaf_hash", "name", b"name", "position", b"position", "purpose", b"purpose", "reason", b"reason", "role", b"role", "rpc", b"rpc", "subject_reference", b"subject_reference", "target", b"target", "time", b"time", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
+    _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
 
 Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 
@@ -107,8 +115,12 @@ class ListLedgerEntriesRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """Required. The tenant. Format: `tenants/{tenant}`."""
+    """Required. The log. Format: `tenants/{tenant}` or `platform`."""
     actor: _builtins.str
     """Optional. Only those of this actor."""
     purpose: _builtins.str
@@ -117,6 +129,12 @@ class ListLedgerEntriesRequest(_message.Message):
     """Optional. Most entries in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    role: _types_pb2.Role.ValueType
+    """Optional. Only those of this regime."""
+    subject_reference: _builtins.str
+    """Optional. Only those about this subject, by its reference: 22 characters. Not beside `subject`."""
+    target: _builtins.str
+    """Optional. Only those about this resource, by its name."""
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
         """Optional. Only those about this subject, who must be the parent's."""
@@ -133,6 +151,10 @@ class ListLedgerEntriesRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. Only those before this."""
 
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
@@ -145,10 +167,14 @@ class ListLedgerEntriesRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        subject_reference: _builtins.str = ...,
+        target: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "end_time", b"end_time", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "purpose", b"purpose", "start_time", b"start_time", "subject", b"subject", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "consistency", b"consistency", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "purpose", b"purpose", "role", b"role", "start_time", b"start_time", "subject", b"subject", "subject_reference", b"subject_reference", "target", b"target", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -183,6 +209,54 @@ class ListLedgerEntriesResponse(_message.Message):
 Global___ListLedgerEntriesResponse: _TypeAlias = ListLedgerEntriesResponse  # noqa: Y015
 
 @_typing.final
+class GetLedgerEntryRequest(_message.Message):
+    """Request of `GetLedgerEntry`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The entry. Format: `tenants/{tenant}/ledgerEntries/{entry}` or
+    `platform/ledgerEntries/{entry}`.
+    """
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLedgerEntryRequest: _TypeAlias = GetLedgerEntryRequest  # noqa: Y015
+
+@_typing.final
+class GetLedgerEntryResponse(_message.Message):
+    """Response of `GetLedgerEntry`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def entry(self) -> Global___LedgerEntry:
+        """The entry."""
+
+    def __init__(
+        self,
+        *,
+        entry: Global___LedgerEntry | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLedgerEntryResponse: _TypeAlias = GetLedgerEntryResponse  # noqa: Y015
+
+@_typing.final
 class ExportLedgerRequest(_message.Message):
     """Request of `ExportLedger`."""
 
@@ -192,7 +266,7 @@ class ExportLedgerRequest(_message.Message):
     START_POSITION_FIELD_NUMBER: _builtins.int
     END_POSITION_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """Required. The tenant. Format: `tenants/{tenant}`."""
+    """Required. The log. Format: `tenants/{tenant}` or `platform`."""
     start_position: _builtins.int
     """Optional. Begin at this position; default 0."""
     end_position: _builtins.int
@@ -214,23 +288,29 @@ Global___ExportLedgerRequest: _TypeAlias = ExportLedgerRequest  # noqa: Y015
 
 @_typing.final
 class ExportLedgerResponse(_message.Message):
-    """Response of `ExportLedger`."""
+    """Response of `ExportLedger`: entries, or at the end the checkpoint."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTRIES_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerEntry]:
-        """The next entries, in order."""
+        """The next entries, in order; at most 500 in one message."""
+
+    @_builtins.property
+    def checkpoint(self) -> Global___Checkpoint:
+        """In the last message only: the newest checkpoint, unless `end_position` is before its size."""
 
     def __init__(
         self,
         *,
         entries: _abc.Iterable[Global___LedgerEntry] | None = ...,
+        checkpoint: Global___Checkpoint | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "entries", b"entries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,7 +331,7 @@ class Checkpoint(_message.Message):
     root_hash: _builtins.bytes
     """The root hash (RFC 6962, 2.1)."""
     note: _builtins.str
-    """The whole as a signed note: origin, size, root, signatures."""
+    """The whole as a signed note (C2SP tlog-checkpoint): origin, size, root, time, signatures."""
     @_builtins.property
     def sign_time(self) -> _timestamp_pb2.Timestamp:
         """When it was signed."""
@@ -280,7 +360,7 @@ class GetCheckpointRequest(_message.Message):
 
     PARENT_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """Required. The tenant. Format: `tenants/{tenant}`."""
+    """Required. The log. Format: `tenants/{tenant}` or `platform`."""
     def __init__(
         self,
         *,
@@ -327,9 +407,11 @@ class GetInclusionProofRequest(_message.Message):
     ENTRY_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     entry: _builtins.str
-    """Required. The entry. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
+    """Required. The entry. Format: `tenants/{tenant}/ledgerEntries/{entry}` or
+    `platform/ledgerEntries/{entry}`.
+    """
     size: _builtins.int
-    """Required. The size of the log that it is to be proven in."""
+    """Required. The size of the log that it is to be proven in: more than the entry's position."""
     def __init__(
         self,
         *,
@@ -382,11 +464,11 @@ class GetConsistencyProofRequest(_message.Message):
     FIRST_SIZE_FIELD_NUMBER: _builtins.int
     SECOND_SIZE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """Required. The tenant. Format: `tenants/{tenant}`."""
+    """Required. The log. Format: `tenants/{tenant}` or `platform`."""
     first_size: _builtins.int
-    """Required. The earlier size."""
+    """Required. The earlier size, from 1."""
     second_size: _builtins.int
-    """Required. The later size."""
+    """Required. The later size, not below the earlier one."""
     def __init__(
         self,
         *,
@@ -425,6 +507,62 @@ class GetConsistencyProofResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetConsistencyProofResponse: _TypeAlias = GetConsistencyProofResponse  # noqa: Y015
+
+@_typing.final
+class OpenCommitmentRequest(_message.Message):
+    """Request of `OpenCommitment`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    entry: _builtins.str
+    """Required. The entry. Format: `tenants/{tenant}/ledgerEntries/{entry}` or
+    `platform/ledgerEntries/{entry}`.
+    """
+    reason: _builtins.str
+    """Required. Why it is opened: 1–500 characters, naming nobody; kept in the ledger."""
+    def __init__(
+        self,
+        *,
+        entry: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenCommitmentRequest: _TypeAlias = OpenCommitmentRequest  # noqa: Y015
+
+@_typing.final
+class OpenCommitmentResponse(_message.Message):
+    """Response of `OpenCommitment`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SALT_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    salt: _builtins.bytes
+    """The salt, 32 bytes. The commitment is the SHA-256 of the salt followed by the content."""
+    content: _builtins.bytes
+    """What was committed to, as canonical JSON (RFC 8785); empty if it is not kept any more in the
+    form in which it was committed to.
+    """
+    def __init__(
+        self,
+        *,
+        salt: _builtins.bytes = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "salt", b"salt"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenCommitmentResponse: _TypeAlias = OpenCommitmentResponse  # noqa: Y015
 
 @_typing.final
 class ListKeysRequest(_message.Message):
@@ -501,16 +639,19 @@ class VerifyDeletionResponse(_message.Message):
     LEDGER_ENTRY_FIELD_NUMBER: _builtins.int
     REMAINING_CIPHERTEXTS_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
+    CURRENT_GENERATION_FIELD_NUMBER: _builtins.int
     erased: _builtins.bool
-    """True: the subject key is destroyed, so that nothing of the person can be read any more."""
+    """True: the key of the life asked for is destroyed, so that nothing of it can be read any more."""
     generation: _builtins.int
-    """The life that ended."""
+    """The life asked for; if none was asked for, the newest."""
     ledger_entry: _builtins.str
     """The erasure's ledger entry. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
     remaining_ciphertexts: _builtins.int
-    """How many documents of that life are still stored, as ciphertext without a key."""
+    """How many documents of that life are still stored: ciphertext without a key, until it is purged."""
     certificate: _builtins.str
     """The certificate: compact JWS, if there is one."""
+    current_generation: _builtins.int
+    """The life that goes on now, if the person signed up anew: nothing of the ended one is part of it."""
     @_builtins.property
     def erase_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
@@ -524,10 +665,11 @@ class VerifyDeletionResponse(_message.Message):
         ledger_entry: _builtins.str = ...,
         remaining_ciphertexts: _builtins.int = ...,
         certificate: _builtins.str = ...,
+        current_generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "erase_time", b"erase_time", "erased", b"erased", "generation", b"generation", "ledger_entry", b"ledger_entry", "remaining_ciphertexts", b"remaining_ciphertexts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "current_generation", b"current_generation", "erase_time", b"erase_time", "erased", b"erased", "generation", b"generation", "ledger_entry", b"ledger_entry", "remaining_ciphertexts", b"remaining_ciphertexts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,10 @@ if _version_not_supported:
 
 class AuditServiceStub:
     """Opens the ledger – every change and every disclosure of personal data, without any personal data –
-    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517).
+    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517, RFC 8785).
+
+    Each tenant has a log; what belongs to no tenant, such as a change of the catalogue, is in the
+    platform's own. A log's name is `tenants/{tenant}` or `platform`.
     """
 
     def __init__(self, channel):
@@ -40,6 +43,11 @@ class AuditServiceStub:
                 '/privacyrights.v1.AuditService/ListLedgerEntries',
                 request_serializer=privacyrights_dot_v1_dot_audit__service__pb2.ListLedgerEntriesRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.ListLedgerEntriesResponse.FromString,
+                _registered_method=True)
+        self.GetLedgerEntry = channel.unary_unary(
+                '/privacyrights.v1.AuditService/GetLedgerEntry',
+                request_serializer=privacyrights_dot_v1_dot_audit__service__pb2.GetLedgerEntryRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.GetLedgerEntryResponse.FromString,
                 _registered_method=True)
         self.ExportLedger = channel.unary_stream(
                 '/privacyrights.v1.AuditService/ExportLedger',
@@ -61,6 +69,11 @@ class AuditServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_audit__service__pb2.GetConsistencyProofRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.GetConsistencyProofResponse.FromString,
                 _registered_method=True)
+        self.OpenCommitment = channel.unary_unary(
+                '/privacyrights.v1.AuditService/OpenCommitment',
+                request_serializer=privacyrights_dot_v1_dot_audit__service__pb2.OpenCommitmentRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.OpenCommitmentResponse.FromString,
+                _registered_method=True)
         self.ListKeys = channel.unary_unary(
                 '/privacyrights.v1.AuditService/ListKeys',
                 request_serializer=privacyrights_dot_v1_dot_audit__service__pb2.ListKeysRequest.SerializeToString,
@@ -75,11 +88,14 @@ class AuditServiceStub:
 
 class AuditServiceServicer:
     """Opens the ledger – every change and every disclosure of personal data, without any personal data –
-    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517).
+    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517, RFC 8785).
+
+    Each tenant has a log; what belongs to no tenant, such as a change of the catalogue, is in the
+    platform's own. A log's name is `tenants/{tenant}` or `platform`.
     """
 
     def ListLedgerEntries(self, request, context):
-        """Lists a tenant's ledger entries, newest first.
+        """Lists the entries of a log, newest first.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -88,18 +104,31 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLedgerEntry(self, request, context):
+        """Returns one entry.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportLedger(self, request, context):
-        """Streams a tenant's log in order, from any position on, for offline verification.
+        """Streams a log in order, from any position on, and at its end the checkpoint that it is verified
+        with. The leaves, one a line, then an empty line, then the note, are the file that
+        `privacyctl audit verify` takes.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - FAILED_PRECONDITION, NOT_SEQUENCED_YET: there is no checkpoint yet, or none of this size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCheckpoint(self, request, context):
-        """Returns the newest signed checkpoint of a tenant's log.
+        """Returns the newest signed checkpoint of a log.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -114,7 +143,7 @@ class AuditServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
-        - FAILED_PRECONDITION, NOT_SEQUENCED_YET.
+        - FAILED_PRECONDITION, NOT_SEQUENCED_YET: the entry, or the log of that size.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +154,20 @@ class AuditServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - FAILED_PRECONDITION, NOT_SEQUENCED_YET.
+        - FAILED_PRECONDITION, NOT_SEQUENCED_YET: the log has not reached the later size.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenCommitment(self, request, context):
+        """Opens the commitment of an entry: returns its salt, and the content where it is still kept. That
+        discloses personal data, and is a ledger entry itself. After an erasure nobody can open it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: the salt went with the subject key.
+        - FAILED_PRECONDITION, COMMITMENT_MISSING: the entry commits to nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +200,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.ListLedgerEntriesRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_audit__service__pb2.ListLedgerEntriesResponse.SerializeToString,
             ),
+            'GetLedgerEntry': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLedgerEntry,
+                    request_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.GetLedgerEntryRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_audit__service__pb2.GetLedgerEntryResponse.SerializeToString,
+            ),
             'ExportLedger': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportLedger,
                     request_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.ExportLedgerRequest.FromString,
@@ -177,6 +224,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetConsistencyProof,
                     request_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.GetConsistencyProofRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_audit__service__pb2.GetConsistencyProofResponse.SerializeToString,
+            ),
+            'OpenCommitment': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenCommitment,
+                    request_deserializer=privacyrights_dot_v1_dot_audit__service__pb2.OpenCommitmentRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_audit__service__pb2.OpenCommitmentResponse.SerializeToString,
             ),
             'ListKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListKeys,
@@ -198,7 +250,10 @@ def add_AuditServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
     """Opens the ledger – every change and every disclosure of personal data, without any personal data –
-    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517).
+    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517, RFC 8785).
+
+    Each tenant has a log; what belongs to no tenant, such as a change of the catalogue, is in the
+    platform's own. A log's name is `tenants/{tenant}` or `platform`.
     """
 
     @staticmethod
@@ -218,6 +273,33 @@ class AuditService:
             '/privacyrights.v1.AuditService/ListLedgerEntries',
             privacyrights_dot_v1_dot_audit__service__pb2.ListLedgerEntriesRequest.SerializeToString,
             privacyrights_dot_v1_dot_audit__service__pb2.ListLedgerEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLedgerEntry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.AuditService/GetLedgerEntry',
+            privacyrights_dot_v1_dot_audit__service__pb2.GetLedgerEntryRequest.SerializeToString,
+            privacyrights_dot_v1_dot_audit__service__pb2.GetLedgerEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -326,6 +408,33 @@ class AuditService:
             '/privacyrights.v1.AuditService/GetConsistencyProof',
             privacyrights_dot_v1_dot_audit__service__pb2.GetConsistencyProofRequest.SerializeToString,
             privacyrights_dot_v1_dot_audit__service__pb2.GetConsistencyProofResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenCommitment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.AuditService/OpenCommitment',
+            privacyrights_dot_v1_dot_audit__service__pb2.OpenCommitmentRequest.SerializeToString,
+            privacyrights_dot_v1_dot_audit__service__pb2.OpenCommitmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

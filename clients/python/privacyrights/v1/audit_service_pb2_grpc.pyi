@@ -28,7 +28,10 @@ GRPC_VERSION: str
 
 class AuditServiceStub:
     """Opens the ledger – every change and every disclosure of personal data, without any personal data –
-    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517).
+    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517, RFC 8785).
+
+    Each tenant has a log; what belongs to no tenant, such as a change of the catalogue, is in the
+    platform's own. A log's name is `tenants/{tenant}` or `platform`.
     """
 
     @_typing.overload
@@ -36,19 +39,28 @@ class AuditServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListLedgerEntriesRequest, _audit_service_pb2.ListLedgerEntriesResponse]
-    """Lists a tenant's ledger entries, newest first.
+    """Lists the entries of a log, newest first.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
+    GetLedgerEntry: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetLedgerEntryRequest, _audit_service_pb2.GetLedgerEntryResponse]
+    """Returns one entry.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
+    """
     ExportLedger: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ExportLedgerRequest, _audit_service_pb2.ExportLedgerResponse]
-    """Streams a tenant's log in order, from any position on, for offline verification.
+    """Streams a log in order, from any position on, and at its end the checkpoint that it is verified
+    with. The leaves, one a line, then an empty line, then the note, are the file that
+    `privacyctl audit verify` takes.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - FAILED_PRECONDITION, NOT_SEQUENCED_YET: there is no checkpoint yet, or none of this size.
     """
     GetCheckpoint: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetCheckpointRequest, _audit_service_pb2.GetCheckpointResponse]
-    """Returns the newest signed checkpoint of a tenant's log.
+    """Returns the newest signed checkpoint of a log.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -59,14 +71,23 @@ class AuditServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
-    - FAILED_PRECONDITION, NOT_SEQUENCED_YET.
+    - FAILED_PRECONDITION, NOT_SEQUENCED_YET: the entry, or the log of that size.
     """
     GetConsistencyProof: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetConsistencyProofRequest, _audit_service_pb2.GetConsistencyProofResponse]
     """Proves that a log only grew between two sizes (RFC 6962, 2.1.2).
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - FAILED_PRECONDITION, NOT_SEQUENCED_YET.
+    - FAILED_PRECONDITION, NOT_SEQUENCED_YET: the log has not reached the later size.
+    """
+    OpenCommitment: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.OpenCommitmentRequest, _audit_service_pb2.OpenCommitmentResponse]
+    """Opens the commitment of an entry: returns its salt, and the content where it is still kept. That
+    discloses personal data, and is a ledger entry itself. After an erasure nobody can open it.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: the salt went with the subject key.
+    - FAILED_PRECONDITION, COMMITMENT_MISSING: the entry commits to nothing.
     """
     ListKeys: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListKeysRequest, _audit_service_pb2.ListKeysResponse]
     """Lists the public keys of receipts, certificates and checkpoints as a JWK set, retired ones too.
@@ -83,24 +104,36 @@ class AuditServiceStub:
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
     """Opens the ledger – every change and every disclosure of personal data, without any personal data –
-    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517).
+    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517, RFC 8785).
+
+    Each tenant has a log; what belongs to no tenant, such as a change of the catalogue, is in the
+    platform's own. A log's name is `tenants/{tenant}` or `platform`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListLedgerEntriesRequest, _audit_service_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
-    """Lists a tenant's ledger entries, newest first.
+    """Lists the entries of a log, newest first.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
+    GetLedgerEntry: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetLedgerEntryRequest, _audit_service_pb2.GetLedgerEntryResponse]  # type: ignore[assignment]
+    """Returns one entry.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
+    """
     ExportLedger: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportLedgerRequest, _audit_service_pb2.ExportLedgerResponse]  # type: ignore[assignment]
-    """Streams a tenant's log in order, from any position on, for offline verification.
+    """Streams a log in order, from any position on, and at its end the checkpoint that it is verified
+    with. The leaves, one a line, then an empty line, then the note, are the file that
+    `privacyctl audit verify` takes.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - FAILED_PRECONDITION, NOT_SEQUENCED_YET: there is no checkpoint yet, or none of this size.
     """
     GetCheckpoint: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetCheckpointRequest, _audit_service_pb2.GetCheckpointResponse]  # type: ignore[assignment]
-    """Returns the newest signed checkpoint of a tenant's log.
+    """Returns the newest signed checkpoint of a log.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -111,14 +144,23 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
-    - FAILED_PRECONDITION, NOT_SEQUENCED_YET.
+    - FAILED_PRECONDITION, NOT_SEQUENCED_YET: the entry, or the log of that size.
     """
     GetConsistencyProof: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetConsistencyProofRequest, _audit_service_pb2.GetConsistencyProofResponse]  # type: ignore[assignment]
     """Proves that a log only grew between two sizes (RFC 6962, 2.1.2).
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - FAILED_PRECONDITION, NOT_SEQUENCED_YET.
+    - FAILED_PRECONDITION, NOT_SEQUENCED_YET: the log has not reached the later size.
+    """
+    OpenCommitment: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.OpenCommitmentRequest, _audit_service_pb2.OpenCommitmentResponse]  # type: ignore[assignment]
+    """Opens the commitment of an entry: returns its salt, and the content where it is still kept. That
+    discloses personal data, and is a ledger entry itself. After an erasure nobody can open it.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: the salt went with the subject key.
+    - FAILED_PRECONDITION, COMMITMENT_MISSING: the entry commits to nothing.
     """
     ListKeys: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListKeysRequest, _audit_service_pb2.ListKeysResponse]  # type: ignore[assignment]
     """Lists the public keys of receipts, certificates and checkpoints as a JWK set, retired ones too.
@@ -134,7 +176,10 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """Opens the ledger – every change and every disclosure of personal data, without any personal data –
-    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517).
+    and proves that nothing in it was edited (GDPR Art. 5(2), 30, 32; RFC 6962, RFC 7517, RFC 8785).
+
+    Each tenant has a log; what belongs to no tenant, such as a change of the catalogue, is in the
+    platform's own. A log's name is `tenants/{tenant}` or `platform`.
     """
 
     @_abc_1.abstractmethod
@@ -143,10 +188,22 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.ListLedgerEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListLedgerEntriesResponse, _abc.Awaitable[_audit_service_pb2.ListLedgerEntriesResponse]]:
-        """Lists a tenant's ledger entries, newest first.
+        """Lists the entries of a log, newest first.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetLedgerEntry(
+        self,
+        request: _audit_service_pb2.GetLedgerEntryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.GetLedgerEntryResponse, _abc.Awaitable[_audit_service_pb2.GetLedgerEntryResponse]]:
+        """Returns one entry.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -155,10 +212,13 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.ExportLedgerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.ExportLedgerResponse], _abc.AsyncIterator[_audit_service_pb2.ExportLedgerResponse]]:
-        """Streams a tenant's log in order, from any position on, for offline verification.
+        """Streams a log in order, from any position on, and at its end the checkpoint that it is verified
+        with. The leaves, one a line, then an empty line, then the note, are the file that
+        `privacyctl audit verify` takes.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - FAILED_PRECONDITION, NOT_SEQUENCED_YET: there is no checkpoint yet, or none of this size.
         """
 
     @_abc_1.abstractmethod
@@ -167,7 +227,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.GetCheckpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.GetCheckpointResponse, _abc.Awaitable[_audit_service_pb2.GetCheckpointResponse]]:
-        """Returns the newest signed checkpoint of a tenant's log.
+        """Returns the newest signed checkpoint of a log.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -184,7 +244,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
-        - FAILED_PRECONDITION, NOT_SEQUENCED_YET.
+        - FAILED_PRECONDITION, NOT_SEQUENCED_YET: the entry, or the log of that size.
         """
 
     @_abc_1.abstractmethod
@@ -197,7 +257,22 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - FAILED_PRECONDITION, NOT_SEQUENCED_YET.
+        - FAILED_PRECONDITION, NOT_SEQUENCED_YET: the log has not reached the later size.
+        """
+
+    @_abc_1.abstractmethod
+    def OpenCommitment(
+        self,
+        request: _audit_service_pb2.OpenCommitmentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.OpenCommitmentResponse, _abc.Awaitable[_audit_service_pb2.OpenCommitmentResponse]]:
+        """Opens the commitment of an entry: returns its salt, and the content where it is still kept. That
+        discloses personal data, and is a ledger entry itself. After an erasure nobody can open it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / LEDGER_ENTRY_NOT_FOUND.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: the salt went with the subject key.
+        - FAILED_PRECONDITION, COMMITMENT_MISSING: the entry commits to nothing.
         """
 
     @_abc_1.abstractmethod

@@ -3,6 +3,12 @@
 isort:skip_file
 The error manual: every refusal carries one `google.rpc.ErrorInfo` whose `reason` is one of
 these names without the prefix `ERROR_REASON_`, and whose `domain` is `privacyrights.v1`.
+
+Each method lists the errors of its own. Any method may answer these besides, which no list repeats:
+CALLER_UNKNOWN, POLICY_DENIED, CONCURRENT_CHANGE (of those that write), STORAGE_UNAVAILABLE,
+DRAINING, KEY_SERVICE_UNAVAILABLE, DEADLINE_EXCEEDED, LIMIT_EXCEEDED, NOT_BUILT_YET,
+STORED_DATA_CORRUPT and INTERNAL. RESOURCE_EXISTS, ETAG_MISMATCH and CONSISTENCY_TOKEN_INVALID
+come from those only whose requests have an id to give, an etag or a token.
 """
 
 from google.protobuf import descriptor as _descriptor
@@ -176,6 +182,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The member does not hold what it acknowledges or confirms any more."""
     ERROR_REASON_BREACH_CLOSED: _ErrorReason.ValueType  # 108
     """FAILED_PRECONDITION. The breach is closed."""
+    ERROR_REASON_COMMITMENT_MISSING: _ErrorReason.ValueType  # 109
+    """FAILED_PRECONDITION. The ledger entry commits to no content, so that there is nothing to open."""
     ERROR_REASON_PROCESSING_NOT_ALLOWED: _ErrorReason.ValueType  # 120
     """PERMISSION_DENIED. The verdict on this processing is "no". Metadata `verdict_reasons`: names
     of `VerdictReason`, separated by commas.
@@ -366,6 +374,8 @@ ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 107
 """FAILED_PRECONDITION. The member does not hold what it acknowledges or confirms any more."""
 ERROR_REASON_BREACH_CLOSED: ErrorReason.ValueType  # 108
 """FAILED_PRECONDITION. The breach is closed."""
+ERROR_REASON_COMMITMENT_MISSING: ErrorReason.ValueType  # 109
+"""FAILED_PRECONDITION. The ledger entry commits to no content, so that there is nothing to open."""
 ERROR_REASON_PROCESSING_NOT_ALLOWED: ErrorReason.ValueType  # 120
 """PERMISSION_DENIED. The verdict on this processing is "no". Metadata `verdict_reasons`: names
 of `VerdictReason`, separated by commas.

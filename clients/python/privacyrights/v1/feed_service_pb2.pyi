@@ -72,12 +72,18 @@ class Subscription(_message.Message):
     LAG_COUNT_FIELD_NUMBER: _builtins.int
     OLDEST_WAITING_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `subscriptions/{subscription}`."""
     lag_count: _builtins.int
-    """Output only. How many events wait."""
+    """Output only. How many events wait: entries that match the filter and are not acknowledged;
+    counted up to 10,000.
+    """
     etag: _builtins.str
     """Output only. Changes with every update (AIP-154)."""
+    display_name: _builtins.str
+    """Optional. What an operator reads: 1–100 characters."""
     @_builtins.property
     def filter(self) -> Global___EventFilter:
         """Required. What it wants."""
@@ -94,6 +100,10 @@ class Subscription(_message.Message):
     def oldest_waiting_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. The time of the oldest event that waits."""
 
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubscriptionMember]:
+        """Output only. The members that stream now."""
+
     def __init__(
         self,
         *,
@@ -104,14 +114,50 @@ class Subscription(_message.Message):
         lag_count: _builtins.int = ...,
         oldest_waiting_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        members: _abc.Iterable[Global___SubscriptionMember] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_timeout", b"acknowledge_timeout", "create_time", b"create_time", "filter", b"filter", "oldest_waiting_time", b"oldest_waiting_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_timeout", b"acknowledge_timeout", "create_time", b"create_time", "etag", b"etag", "filter", b"filter", "lag_count", b"lag_count", "name", b"name", "oldest_waiting_time", b"oldest_waiting_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_timeout", b"acknowledge_timeout", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "filter", b"filter", "lag_count", b"lag_count", "members", b"members", "name", b"name", "oldest_waiting_time", b"oldest_waiting_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Subscription: _TypeAlias = Subscription  # noqa: Y015
+
+@_typing.final
+class SubscriptionMember(_message.Message):
+    """One of those who share the work of a subscription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    CONNECT_TIME_FIELD_NUMBER: _builtins.int
+    member_id: _builtins.str
+    """Its id, as in `Subscribe`."""
+    @_builtins.property
+    def partitions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The partitions that it has now."""
+
+    @_builtins.property
+    def connect_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began to stream."""
+
+    def __init__(
+        self,
+        *,
+        member_id: _builtins.str = ...,
+        partitions: _abc.Iterable[_builtins.int] | None = ...,
+        connect_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["connect_time", b"connect_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connect_time", b"connect_time", "member_id", b"member_id", "partitions", b"partitions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubscriptionMember: _TypeAlias = SubscriptionMember  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
@@ -128,6 +174,8 @@ class Event(_message.Message):
     PARTITION_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     REDELIVERY_COUNT_FIELD_NUMBER: _builtins.int
+    VERDICT_INVALIDATED_FIELD_NUMBER: _builtins.int
+    RESOURCE_CHANGED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The stable id (CloudEvents `id`); a redelivery has the same."""
     source: _builtins.str
@@ -141,7 +189,7 @@ class Event(_message.Message):
     position: _builtins.int
     """The position in that partition, from 0."""
     redelivery_count: _builtins.int
-    """How often it was delivered before."""
+    """How often it was delivered before, as far as the server that delivers it knows."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When (CloudEvents `time`)."""
@@ -149,6 +197,16 @@ class Event(_message.Message):
     @_builtins.property
     def entry(self) -> _audit_service_pb2.LedgerEntry:
         """The ledger entry."""
+
+    @_builtins.property
+    def verdict_invalidated(self) -> Global___VerdictInvalidated:
+        """A subject's consent, objection or restriction changed: ask anew (`consent.*`, `rights.*`,
+        `subject.erased`).
+        """
+
+    @_builtins.property
+    def resource_changed(self) -> Global___ResourceChanged:
+        """A resource to read with the method that belongs to it, such as `GetNotice`."""
 
     def __init__(
         self,
@@ -162,14 +220,74 @@ class Event(_message.Message):
         partition: _builtins.int = ...,
         position: _builtins.int = ...,
         redelivery_count: _builtins.int = ...,
+        verdict_invalidated: Global___VerdictInvalidated | None = ...,
+        resource_changed: Global___ResourceChanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "payload", b"payload", "resource_changed", b"resource_changed", "time", b"time", "verdict_invalidated", b"verdict_invalidated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "id", b"id", "partition", b"partition", "position", b"position", "redelivery_count", b"redelivery_count", "source", b"source", "subject", b"subject", "time", b"time", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry", b"entry", "id", b"id", "partition", b"partition", "payload", b"payload", "position", b"position", "redelivery_count", b"redelivery_count", "resource_changed", b"resource_changed", "source", b"source", "subject", b"subject", "time", b"time", "type", b"type", "verdict_invalidated", b"verdict_invalidated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["verdict_invalidated", "resource_changed"]  # noqa: Y015
+    _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_payload) -> _WhichOneofReturnType_payload | None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class VerdictInvalidated(_message.Message):
+    """What was known of a processing verdict holds no longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    role: _types_pb2.Role.ValueType
+    """The regime."""
+    tenant: _builtins.str
+    """The tenant. Format: `tenants/{tenant}`."""
+    subject_reference: _builtins.str
+    """The subject reference; empty: all subjects of the tenant and role."""
+    purpose: _builtins.str
+    """The purpose. Format: `purposes/{purpose}`; empty: all."""
+    def __init__(
+        self,
+        *,
+        role: _types_pb2.Role.ValueType = ...,
+        tenant: _builtins.str = ...,
+        subject_reference: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "role", b"role", "subject_reference", b"subject_reference", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Event: _TypeAlias = Event  # noqa: Y015
+Global___VerdictInvalidated: _TypeAlias = VerdictInvalidated  # noqa: Y015
+
+@_typing.final
+class ResourceChanged(_message.Message):
+    """A resource is new, or not as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name, such as `tenants/{tenant}/notices/{notice}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResourceChanged: _TypeAlias = ResourceChanged  # noqa: Y015
 
 @_typing.final
 class CreateSubscriptionRequest(_message.Message):
@@ -552,12 +670,19 @@ class AcknowledgeResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeedPosition]:
+        """How far each of the partitions named is acknowledged now."""
+
     def __init__(
         self,
+        *,
+        positions: _abc.Iterable[Global___FeedPosition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["positions", b"positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -573,10 +698,16 @@ class Webhook(_message.Message):
     URL_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `tenants/{tenant}/webhooks/{webhook}`."""
     url: _builtins.str
     """Required. Where to: an `https` address without credentials."""
+    paused: _builtins.bool
+    """Optional. True: nothing is sent for now; what happens meanwhile is sent afterwards."""
+    etag: _builtins.str
+    """Output only. Changes with every update (AIP-154)."""
     @_builtins.property
     def filter(self) -> Global___EventFilter:
         """Required. Which events; its `tenants` must be empty."""
@@ -592,10 +723,12 @@ class Webhook(_message.Message):
         url: _builtins.str = ...,
         filter: Global___EventFilter | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        paused: _builtins.bool = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "filter", b"filter", "name", b"name", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "etag", b"etag", "filter", b"filter", "name", b"name", "paused", b"paused", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -664,6 +797,164 @@ class CreateWebhookResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateWebhookResponse: _TypeAlias = CreateWebhookResponse  # noqa: Y015
+
+@_typing.final
+class GetWebhookRequest(_message.Message):
+    """Request of `GetWebhook`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The webhook. Format: `tenants/{tenant}/webhooks/{webhook}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWebhookRequest: _TypeAlias = GetWebhookRequest  # noqa: Y015
+
+@_typing.final
+class GetWebhookResponse(_message.Message):
+    """Response of `GetWebhook`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def webhook(self) -> Global___Webhook:
+        """The webhook, without its secret."""
+
+    def __init__(
+        self,
+        *,
+        webhook: Global___Webhook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetWebhookResponse: _TypeAlias = GetWebhookResponse  # noqa: Y015
+
+@_typing.final
+class UpdateWebhookRequest(_message.Message):
+    """Request of `UpdateWebhook`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def webhook(self) -> Global___Webhook:
+        """Required. The webhook with its new values. A given `etag` must be current."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Required. The fields to change (AIP-134)."""
+
+    def __init__(
+        self,
+        *,
+        webhook: Global___Webhook | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask", "webhook", b"webhook"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "update_mask", b"update_mask", "webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateWebhookRequest: _TypeAlias = UpdateWebhookRequest  # noqa: Y015
+
+@_typing.final
+class UpdateWebhookResponse(_message.Message):
+    """Response of `UpdateWebhook`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEBHOOK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def webhook(self) -> Global___Webhook:
+        """The webhook."""
+
+    def __init__(
+        self,
+        *,
+        webhook: Global___Webhook | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["webhook", b"webhook"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateWebhookResponse: _TypeAlias = UpdateWebhookResponse  # noqa: Y015
+
+@_typing.final
+class RotateWebhookSecretRequest(_message.Message):
+    """Request of `RotateWebhookSecret`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OLD_SECRET_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The webhook. Format: `tenants/{tenant}/webhooks/{webhook}`."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def old_secret_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Until when the old secret signs as well; default: 24 hours from now."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        old_secret_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["old_secret_expire_time", b"old_secret_expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "old_secret_expire_time", b"old_secret_expire_time", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateWebhookSecretRequest: _TypeAlias = RotateWebhookSecretRequest  # noqa: Y015
+
+@_typing.final
+class RotateWebhookSecretResponse(_message.Message):
+    """Response of `RotateWebhookSecret`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECRET_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """The signing secret, `whsec_…`; returned this once, not on a repeat."""
+    def __init__(
+        self,
+        *,
+        secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateWebhookSecretResponse: _TypeAlias = RotateWebhookSecretResponse  # noqa: Y015
 
 @_typing.final
 class ListWebhooksRequest(_message.Message):
@@ -779,6 +1070,7 @@ class WebhookDelivery(_message.Message):
     LAST_STATUS_FIELD_NUMBER: _builtins.int
     DELIVER_TIME_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `tenants/{tenant}/webhooks/{webhook}/deliveries/{delivery}`."""
     event_id: _builtins.str
@@ -797,6 +1089,10 @@ class WebhookDelivery(_message.Message):
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """When it is tried next; unset: not any more."""
 
+    @_builtins.property
+    def attempts(self) -> _containers.RepeatedCompositeFieldContainer[Global___WebhookAttempt]:
+        """The tries so far, oldest first; at most the last 20."""
+
     def __init__(
         self,
         *,
@@ -807,14 +1103,53 @@ class WebhookDelivery(_message.Message):
         last_status: _builtins.int = ...,
         deliver_time: _timestamp_pb2.Timestamp | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
+        attempts: _abc.Iterable[Global___WebhookAttempt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["deliver_time", b"deliver_time", "next_attempt_time", b"next_attempt_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "deliver_time", b"deliver_time", "event_id", b"event_id", "event_type", b"event_type", "last_status", b"last_status", "name", b"name", "next_attempt_time", b"next_attempt_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "attempts", b"attempts", "deliver_time", b"deliver_time", "event_id", b"event_id", "event_type", b"event_type", "last_status", b"last_status", "name", b"name", "next_attempt_time", b"next_attempt_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WebhookDelivery: _TypeAlias = WebhookDelivery  # noqa: Y015
+
+@_typing.final
+class WebhookAttempt(_message.Message):
+    """One try of a delivery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    status: _builtins.int
+    """The HTTP status; 0: there was no answer."""
+    failure: _builtins.str
+    """What went wrong, in fixed words; empty: it was delivered."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it began."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long it took."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        status: _builtins.int = ...,
+        failure: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "failure", b"failure", "status", b"status", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WebhookAttempt: _TypeAlias = WebhookAttempt  # noqa: Y015
 
 @_typing.final
 class ListWebhookDeliveriesRequest(_message.Message):

@@ -76,6 +76,21 @@ class FeedServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_feed__service__pb2.CreateWebhookRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_feed__service__pb2.CreateWebhookResponse.FromString,
                 _registered_method=True)
+        self.GetWebhook = channel.unary_unary(
+                '/privacyrights.v1.FeedService/GetWebhook',
+                request_serializer=privacyrights_dot_v1_dot_feed__service__pb2.GetWebhookRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_feed__service__pb2.GetWebhookResponse.FromString,
+                _registered_method=True)
+        self.UpdateWebhook = channel.unary_unary(
+                '/privacyrights.v1.FeedService/UpdateWebhook',
+                request_serializer=privacyrights_dot_v1_dot_feed__service__pb2.UpdateWebhookRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_feed__service__pb2.UpdateWebhookResponse.FromString,
+                _registered_method=True)
+        self.RotateWebhookSecret = channel.unary_unary(
+                '/privacyrights.v1.FeedService/RotateWebhookSecret',
+                request_serializer=privacyrights_dot_v1_dot_feed__service__pb2.RotateWebhookSecretRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_feed__service__pb2.RotateWebhookSecretResponse.FromString,
+                _registered_method=True)
         self.ListWebhooks = channel.unary_unary(
                 '/privacyrights.v1.FeedService/ListWebhooks',
                 request_serializer=privacyrights_dot_v1_dot_feed__service__pb2.ListWebhooksRequest.SerializeToString,
@@ -157,18 +172,22 @@ class FeedServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Subscribe(self, request, context):
-        """Streams a subscription's events from the first that is not acknowledged. Members of one
-        subscription share its partitions.
+        """Streams a subscription's events from the first that is not acknowledged, in order within each
+        partition. Members of one subscription share its partitions; all entries of a tenant are in one.
+        An event that is not acknowledged in time is delivered again, and all after it in its partition.
+        The stream ends only when either side hangs up: begin it again, and nothing is missed.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the member's other stream, or too many members.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Acknowledge(self, request, context):
-        """Acknowledges events: they and those before them in their partition are not delivered again.
+        """Acknowledges events: they and those before them in their partition are not delivered again. It
+        takes no `request_id`: positions only rise, so that a repeat changes nothing.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -184,6 +203,39 @@ class FeedServiceServicer:
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWebhook(self, request, context):
+        """Returns a webhook.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateWebhook(self, request, context):
+        """Changes the fields of a webhook that the mask names.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateWebhookSecret(self, request, context):
+        """Replaces a webhook's secret. The new one is returned once; the old one signs beside it until the
+        time given, so that the receiver can change over (Standard Webhooks).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -273,6 +325,21 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     servicer.CreateWebhook,
                     request_deserializer=privacyrights_dot_v1_dot_feed__service__pb2.CreateWebhookRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_feed__service__pb2.CreateWebhookResponse.SerializeToString,
+            ),
+            'GetWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWebhook,
+                    request_deserializer=privacyrights_dot_v1_dot_feed__service__pb2.GetWebhookRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_feed__service__pb2.GetWebhookResponse.SerializeToString,
+            ),
+            'UpdateWebhook': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateWebhook,
+                    request_deserializer=privacyrights_dot_v1_dot_feed__service__pb2.UpdateWebhookRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_feed__service__pb2.UpdateWebhookResponse.SerializeToString,
+            ),
+            'RotateWebhookSecret': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateWebhookSecret,
+                    request_deserializer=privacyrights_dot_v1_dot_feed__service__pb2.RotateWebhookSecretRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_feed__service__pb2.RotateWebhookSecretResponse.SerializeToString,
             ),
             'ListWebhooks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListWebhooks,
@@ -513,6 +580,87 @@ class FeedService:
             '/privacyrights.v1.FeedService/CreateWebhook',
             privacyrights_dot_v1_dot_feed__service__pb2.CreateWebhookRequest.SerializeToString,
             privacyrights_dot_v1_dot_feed__service__pb2.CreateWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.FeedService/GetWebhook',
+            privacyrights_dot_v1_dot_feed__service__pb2.GetWebhookRequest.SerializeToString,
+            privacyrights_dot_v1_dot_feed__service__pb2.GetWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateWebhook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.FeedService/UpdateWebhook',
+            privacyrights_dot_v1_dot_feed__service__pb2.UpdateWebhookRequest.SerializeToString,
+            privacyrights_dot_v1_dot_feed__service__pb2.UpdateWebhookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateWebhookSecret(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.FeedService/RotateWebhookSecret',
+            privacyrights_dot_v1_dot_feed__service__pb2.RotateWebhookSecretRequest.SerializeToString,
+            privacyrights_dot_v1_dot_feed__service__pb2.RotateWebhookSecretResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -69,14 +69,18 @@ class FeedServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     Subscribe: _grpc.UnaryStreamMultiCallable[_feed_service_pb2.SubscribeRequest, _feed_service_pb2.SubscribeResponse]
-    """Streams a subscription's events from the first that is not acknowledged. Members of one
-    subscription share its partitions.
+    """Streams a subscription's events from the first that is not acknowledged, in order within each
+    partition. Members of one subscription share its partitions; all entries of a tenant are in one.
+    An event that is not acknowledged in time is delivered again, and all after it in its partition.
+    The stream ends only when either side hangs up: begin it again, and nothing is missed.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the member's other stream, or too many members.
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.AcknowledgeRequest, _feed_service_pb2.AcknowledgeResponse]
-    """Acknowledges events: they and those before them in their partition are not delivered again.
+    """Acknowledges events: they and those before them in their partition are not delivered again. It
+    takes no `request_id`: positions only rise, so that a repeat changes nothing.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -88,6 +92,27 @@ class FeedServiceStub:
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
+    """
+    GetWebhook: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.GetWebhookRequest, _feed_service_pb2.GetWebhookResponse]
+    """Returns a webhook.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+    """
+    UpdateWebhook: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.UpdateWebhookRequest, _feed_service_pb2.UpdateWebhookResponse]
+    """Changes the fields of a webhook that the mask names.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.RotateWebhookSecretRequest, _feed_service_pb2.RotateWebhookSecretResponse]
+    """Replaces a webhook's secret. The new one is returned once; the old one signs beside it until the
+    time given, so that the receiver can change over (Standard Webhooks).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ListWebhooks: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.ListWebhooksRequest, _feed_service_pb2.ListWebhooksResponse]
     """Lists a tenant's webhooks, sorted by name.
@@ -157,14 +182,18 @@ class FeedServiceAsyncStub(FeedServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     Subscribe: _aio.UnaryStreamMultiCallable[_feed_service_pb2.SubscribeRequest, _feed_service_pb2.SubscribeResponse]  # type: ignore[assignment]
-    """Streams a subscription's events from the first that is not acknowledged. Members of one
-    subscription share its partitions.
+    """Streams a subscription's events from the first that is not acknowledged, in order within each
+    partition. Members of one subscription share its partitions; all entries of a tenant are in one.
+    An event that is not acknowledged in time is delivered again, and all after it in its partition.
+    The stream ends only when either side hangs up: begin it again, and nothing is missed.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the member's other stream, or too many members.
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.AcknowledgeRequest, _feed_service_pb2.AcknowledgeResponse]  # type: ignore[assignment]
-    """Acknowledges events: they and those before them in their partition are not delivered again.
+    """Acknowledges events: they and those before them in their partition are not delivered again. It
+    takes no `request_id`: positions only rise, so that a repeat changes nothing.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -176,6 +205,27 @@ class FeedServiceAsyncStub(FeedServiceStub):
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
+    """
+    GetWebhook: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.GetWebhookRequest, _feed_service_pb2.GetWebhookResponse]  # type: ignore[assignment]
+    """Returns a webhook.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+    """
+    UpdateWebhook: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.UpdateWebhookRequest, _feed_service_pb2.UpdateWebhookResponse]  # type: ignore[assignment]
+    """Changes the fields of a webhook that the mask names.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.RotateWebhookSecretRequest, _feed_service_pb2.RotateWebhookSecretResponse]  # type: ignore[assignment]
+    """Replaces a webhook's secret. The new one is returned once; the old one signs beside it until the
+    time given, so that the receiver can change over (Standard Webhooks).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ListWebhooks: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.ListWebhooksRequest, _feed_service_pb2.ListWebhooksResponse]  # type: ignore[assignment]
     """Lists a tenant's webhooks, sorted by name.
@@ -278,11 +328,14 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_service_pb2.SubscribeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_feed_service_pb2.SubscribeResponse], _abc.AsyncIterator[_feed_service_pb2.SubscribeResponse]]:
-        """Streams a subscription's events from the first that is not acknowledged. Members of one
-        subscription share its partitions.
+        """Streams a subscription's events from the first that is not acknowledged, in order within each
+        partition. Members of one subscription share its partitions; all entries of a tenant are in one.
+        An event that is not acknowledged in time is delivered again, and all after it in its partition.
+        The stream ends only when either side hangs up: begin it again, and nothing is missed.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the member's other stream, or too many members.
         """
 
     @_abc_1.abstractmethod
@@ -291,7 +344,8 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_service_pb2.AcknowledgeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_service_pb2.AcknowledgeResponse, _abc.Awaitable[_feed_service_pb2.AcknowledgeResponse]]:
-        """Acknowledges events: they and those before them in their partition are not delivered again.
+        """Acknowledges events: they and those before them in their partition are not delivered again. It
+        takes no `request_id`: positions only rise, so that a repeat changes nothing.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -309,6 +363,45 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetWebhook(
+        self,
+        request: _feed_service_pb2.GetWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_service_pb2.GetWebhookResponse, _abc.Awaitable[_feed_service_pb2.GetWebhookResponse]]:
+        """Returns a webhook.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateWebhook(
+        self,
+        request: _feed_service_pb2.UpdateWebhookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_service_pb2.UpdateWebhookResponse, _abc.Awaitable[_feed_service_pb2.UpdateWebhookResponse]]:
+        """Changes the fields of a webhook that the mask names.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def RotateWebhookSecret(
+        self,
+        request: _feed_service_pb2.RotateWebhookSecretRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_service_pb2.RotateWebhookSecretResponse, _abc.Awaitable[_feed_service_pb2.RotateWebhookSecretResponse]]:
+        """Replaces a webhook's secret. The new one is returned once; the old one signs beside it until the
+        time given, so that the receiver can change over (Standard Webhooks).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / WEBHOOK_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
