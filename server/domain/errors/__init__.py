@@ -1,0 +1,198 @@
+"""Every way in which a call can be refused, each with one canonical code and one reason.
+
+    DomainError
+    ├── INVALID_ARGUMENT     InvalidError: the request itself is wrong
+    │   ├── request          InvalidArgumentError (FIELD_INVALID) · PageTokenInvalidError
+    │   │                    ConsistencyTokenInvalidError · TimeInFutureError
+    │   └── records          FieldNotInCategoryError · FieldTypeMismatchError
+    ├── NOT_FOUND            NotFoundError: missing and another tenant's are one answer
+    │   ├── subject          TenantNotFoundError · ChatbotNotFoundError · SubjectNotFoundError
+    │   ├── catalogue        PurposeNotFoundError · CategoryNotFoundError · TextNotFoundError
+    │   │                    PolicyVersionNotFoundError · RetentionRuleNotFoundError
+    │   │                    CatalogueChangeNotFoundError · InstructionNotFoundError
+    │   ├── records          RecordNotFoundError
+    │   ├── rights           RightsRequestNotFoundError · ExportNotFoundError
+    │   │                    CertificateNotFoundError
+    │   ├── retention        SweepNotFoundError
+    │   ├── disclosure       RecipientNotFoundError
+    │   ├── breach           BreachNotFoundError · NoticeNotFoundError
+    │   └── assistance       InquiryNotFoundError
+    ├── ALREADY_EXISTS       RequestIdReusedError · ResourceExistsError · RequestAlreadyOpenError
+    ├── FAILED_PRECONDITION  ForbiddenByStateError: what the law or the state of things forbids
+    │   ├── subject          SubjectErasedError
+    │   ├── catalogue        ChangeNotReviewedError · ReviewerIsProposerError
+    │   │                    CatalogueInconsistentError
+    │   ├── consent          PurposeRetiredError · PurposeRoleMismatchError
+    │   │                    ConsentNotBasisError · TextNotPublishedError
+    │   │                    PolicyVersionNotInForceError · ParentalAuthorityRequiredError
+    │   ├── records          CategoryNotInPurposeError · InstructionMissingError
+    │   ├── rights           IllegalTransitionError · IdentityNotVerifiedError
+    │   │                    ControllerNotAuthorisedError · ExportExpiredError
+    │   ├── retention        PlanHashMismatchError · BlastRadiusExceededError
+    │   ├── disclosure       RecipientNotVettedError · CommercialDisclosureError
+    │   │                    LegalGroundMissingError
+    │   └── breach           BreachClosedError
+    ├── PERMISSION_DENIED    ProcessingNotAllowedError
+    ├── UNIMPLEMENTED        NotBuiltYetError
+    ├── RESOURCE_EXHAUSTED   LimitExceededError
+    ├── ABORTED              ConcurrentChangeError
+    ├── UNAVAILABLE          StorageUnavailableError
+    └── DATA_LOSS            SealedContentCorruptError (STORED_DATA_CORRUPT)
+
+`ConflictError` is no answer to a caller: it asks the command to decide again.
+Messages and metadata never hold personal data; they reach the caller as
+`google.rpc.ErrorInfo` (AIP-193). There is one module for each room of the domain,
+and one for the request, the storage, and what a refusal is.
+"""
+
+from server.domain.errors.assistance import InquiryNotFoundError
+from server.domain.errors.breach import (
+    BreachClosedError,
+    BreachNotFoundError,
+    NoticeNotFoundError,
+)
+from server.domain.errors.catalogue import (
+    CatalogueChangeNotFoundError,
+    CatalogueInconsistentError,
+    CategoryNotFoundError,
+    ChangeNotReviewedError,
+    InstructionNotFoundError,
+    PolicyVersionNotFoundError,
+    PurposeNotFoundError,
+    RetentionRuleNotFoundError,
+    ReviewerIsProposerError,
+    TextNotFoundError,
+)
+from server.domain.errors.consent import (
+    ConsentNotBasisError,
+    ParentalAuthorityRequiredError,
+    PolicyVersionNotInForceError,
+    ProcessingNotAllowedError,
+    PurposeRetiredError,
+    PurposeRoleMismatchError,
+    TextNotPublishedError,
+)
+from server.domain.errors.disclosure import (
+    CommercialDisclosureError,
+    LegalGroundMissingError,
+    RecipientNotFoundError,
+    RecipientNotVettedError,
+)
+from server.domain.errors.records import (
+    CategoryNotInPurposeError,
+    FieldNotInCategoryError,
+    FieldTypeMismatchError,
+    InstructionMissingError,
+    RecordNotFoundError,
+)
+from server.domain.errors.refusal import (
+    Code,
+    DomainError,
+    ForbiddenByStateError,
+    NotFoundError,
+)
+from server.domain.errors.request import (
+    ConsistencyTokenInvalidError,
+    InvalidArgumentError,
+    InvalidError,
+    LimitExceededError,
+    NotBuiltYetError,
+    PageTokenInvalidError,
+    RequestIdReusedError,
+    TimeInFutureError,
+    Violation,
+)
+from server.domain.errors.retention import (
+    BlastRadiusExceededError,
+    PlanHashMismatchError,
+    SweepNotFoundError,
+)
+from server.domain.errors.rights import (
+    CertificateNotFoundError,
+    ControllerNotAuthorisedError,
+    ExportExpiredError,
+    ExportNotFoundError,
+    IdentityNotVerifiedError,
+    IllegalTransitionError,
+    RequestAlreadyOpenError,
+    RightsRequestNotFoundError,
+)
+from server.domain.errors.storage import (
+    ConcurrentChangeError,
+    ConflictError,
+    SealedContentCorruptError,
+    StorageUnavailableError,
+)
+from server.domain.errors.subject import (
+    ChatbotNotFoundError,
+    ResourceExistsError,
+    SubjectErasedError,
+    SubjectNotFoundError,
+    TenantNotFoundError,
+)
+
+__all__ = [
+    "BlastRadiusExceededError",
+    "BreachClosedError",
+    "BreachNotFoundError",
+    "CatalogueChangeNotFoundError",
+    "CatalogueInconsistentError",
+    "CategoryNotFoundError",
+    "CategoryNotInPurposeError",
+    "CertificateNotFoundError",
+    "ChangeNotReviewedError",
+    "ChatbotNotFoundError",
+    "Code",
+    "CommercialDisclosureError",
+    "ConcurrentChangeError",
+    "ConflictError",
+    "ConsentNotBasisError",
+    "ConsistencyTokenInvalidError",
+    "ControllerNotAuthorisedError",
+    "DomainError",
+    "ExportExpiredError",
+    "ExportNotFoundError",
+    "FieldNotInCategoryError",
+    "FieldTypeMismatchError",
+    "ForbiddenByStateError",
+    "IdentityNotVerifiedError",
+    "IllegalTransitionError",
+    "InquiryNotFoundError",
+    "InstructionMissingError",
+    "InstructionNotFoundError",
+    "InvalidArgumentError",
+    "InvalidError",
+    "LegalGroundMissingError",
+    "LimitExceededError",
+    "NotBuiltYetError",
+    "NotFoundError",
+    "NoticeNotFoundError",
+    "PageTokenInvalidError",
+    "ParentalAuthorityRequiredError",
+    "PlanHashMismatchError",
+    "PolicyVersionNotFoundError",
+    "PolicyVersionNotInForceError",
+    "ProcessingNotAllowedError",
+    "PurposeNotFoundError",
+    "PurposeRetiredError",
+    "PurposeRoleMismatchError",
+    "RecipientNotFoundError",
+    "RecipientNotVettedError",
+    "RecordNotFoundError",
+    "RequestAlreadyOpenError",
+    "RequestIdReusedError",
+    "ResourceExistsError",
+    "RetentionRuleNotFoundError",
+    "ReviewerIsProposerError",
+    "RightsRequestNotFoundError",
+    "SealedContentCorruptError",
+    "StorageUnavailableError",
+    "SubjectErasedError",
+    "SubjectNotFoundError",
+    "SweepNotFoundError",
+    "TenantNotFoundError",
+    "TextNotFoundError",
+    "TextNotPublishedError",
+    "TimeInFutureError",
+    "Violation",
+]
