@@ -21,7 +21,7 @@ from server.domain.breach.notices import Notices
 from server.domain.catalogue.catalogues import Catalogues
 from server.domain.catalogue.instructions import Instructions
 from server.domain.clock import SystemClock
-from server.domain.consent.consent import Consents
+from server.domain.consent.consents import Consents
 from server.domain.disclosure.disclosure import Disclosures
 from server.domain.disclosure.recipients import Recipients
 from server.domain.errors import StorageUnavailableError

@@ -1,4 +1,4 @@
-"""ConsentService: translates between the contract and `domain.consent.consent`."""
+"""ConsentService: translates between the contract and `domain.consent.consents`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from server.domain.catalogue.catalogue import LegalBasis
 from server.domain.consent.consent import (
     Consent,
     ConsentDecision,
-    Consents,
     Method,
     NewDecision,
     ParentalAuthority,
     Shown,
     State,
 )
+from server.domain.consent.consents import Consents
 from server.domain.consent.processing import Verdict
 from server.domain.errors import (
     ConsistencyTokenInvalidError,

@@ -7,13 +7,24 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.domain.consent.consent import ConsentDecision, applied, state_after
+from server.domain.catalogue.catalogue import Catalogue, PolicyVersion
+from server.domain.consent.consent import (
+    ConsentDecision,
+    NewDecision,
+    Shown,
+    applied,
+    require_grantable,
+    state_after,
+)
+from server.domain.errors import PolicyVersionNotInForceError
 from server.domain.ledger import Entry
 from server.domain.subject import Choice, ConsentState, Subject
-from tests.domain.subjects import NOW, person, state
+from server.domain.values import Role, SubjectId
+from tests.domain.subjects import NOW, catalogue, person, purpose, state
 
 ENTRY = Entry(
     id="acme/new",
@@ -144,3 +155,39 @@ def test_ineffective_decision_still_moves_the_subject() -> None:
 
     assert before.consents == after.consents
     assert (2, "acme/new") == (after.version, after.entry)
+
+
+POLICY = PolicyVersion("2026-03-01", (), NOW - timedelta(days=1))
+VERSIONED: Catalogue = replace(catalogue(), policy_versions={POLICY.id: POLICY})
+
+
+def reported(decision_time: datetime | None) -> NewDecision:
+    """Return a grant made at *decision_time*, with the text and policy of `VERSIONED` shown."""
+    who = SubjectId(Role.PROCESSOR, "acme", "ada")
+    shown = Shown(POLICY.id, "0" * 64, "en")
+    return NewDecision(who, "customise", Choice.GRANTED, shown, decision_time=decision_time)
+
+
+@pytest.mark.parametrize("decision_time", [None, NOW, POLICY.effective_time])
+def test_a_policy_in_force_can_be_agreed_to(decision_time: datetime | None) -> None:
+    """A grant names the policy version that was in force when the person decided (S15)."""
+
+    require_grantable(reported(decision_time), purpose(), VERSIONED, NOW)
+
+
+@pytest.mark.parametrize(
+    ("decision_time", "now"),
+    [
+        (POLICY.effective_time - timedelta(milliseconds=1), NOW),
+        (None, POLICY.effective_time - timedelta(milliseconds=1)),
+        # A caller's clock that is ahead of ours doesn't bring the version into force.
+        (POLICY.effective_time, POLICY.effective_time - timedelta(milliseconds=1)),
+    ],
+)
+def test_nobody_agreed_to_a_policy_of_a_day_to_come(
+    decision_time: datetime | None, now: datetime
+) -> None:
+    """What wasn't in force when the person decided can't be what was shown (S15)."""
+
+    with pytest.raises(PolicyVersionNotInForceError):
+        require_grantable(reported(decision_time), purpose(), VERSIONED, now)

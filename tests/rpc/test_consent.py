@@ -287,6 +287,12 @@ async def test_what_concerns_a_whole_batch_refuses_it(
             "NOT_FOUND",
             "POLICY_VERSION_NOT_FOUND",
         ),
+        # Decided before the policy version that was shown had come into force (S15).
+        (
+            {"decision_time": Timestamp(seconds=1_500_000_000)},
+            "FAILED_PRECONDITION",
+            "POLICY_VERSION_NOT_IN_FORCE",
+        ),
         (
             {"parental_authority": pb.ParentalAuthority(subject_is_child=True)},
             "FAILED_PRECONDITION",

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyrights.v1 import records_service_pb2, retention_service_pb2
+from privacyrights.v1 import consent_service_pb2, records_service_pb2, retention_service_pb2
+from privacyrights.v1.consent_service_pb2_grpc import ConsentServiceStub
 from privacyrights.v1.records_service_pb2_grpc import RecordsServiceStub
 from privacyrights.v1.retention_service_pb2_grpc import RetentionServiceStub
 from server.compose import App
@@ -59,3 +60,35 @@ async def test_late_events_reach_no_later_life(
     assert ["SUBJECT_ERASED"] * 2 == [late_grant.reason, late_visit.reason]
     assert refused_until_now
     assert (await verdict(channel, who, CUSTOMISE)).allowed
+
+
+async def test_a_new_life_begins_without_consents(
+    app: App, channel: grpc.aio.Channel, clock: SteppingClock
+) -> None:
+    """What was agreed to in an ended life is no state of the next, neither now nor at a past time.
+
+    The decisions of all lives stay in the history.
+    """
+    consent = ConsentServiceStub(channel)
+    who = end_user(await new_tenant(channel))
+    await grant(channel, who, CUSTOMISE)
+    await erase(app.ports, who)
+    clock.advance(timedelta(days=1))
+    await RecordsServiceStub(channel).RegisterSubject(
+        records_service_pb2.RegisterSubjectRequest(
+            subject=who, event_time=at(clock.now()), request_id=new_id()
+        )
+    )
+
+    now = await consent.ListConsents(consent_service_pb2.ListConsentsRequest(subject=who))
+    then = await consent.ListConsents(
+        consent_service_pb2.ListConsentsRequest(
+            subject=who, as_of_time=at(clock.now() - timedelta(hours=1))
+        )
+    )
+    history = await consent.ListConsentDecisions(
+        consent_service_pb2.ListConsentDecisionsRequest(subject=who)
+    )
+
+    assert [] == list(now.consents) == list(then.consents)
+    assert [1] == [decision.generation for decision in history.decisions]

@@ -8,33 +8,19 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from server.domain.catalogue.catalogue import LegalBasis
-from server.domain.change import Insert, Kind, Table
-from server.domain.commands import Commands, Decision
-from server.domain.consent.processing import is_expired, judge, needs_renewal
+from server.domain.change import Kind, Table
 from server.domain.errors import (
     ConsentNotBasisError,
     ParentalAuthorityRequiredError,
     PolicyVersionNotInForceError,
     PurposeRetiredError,
-    PurposeRoleMismatchError,
-    SubjectErasedError,
     TextNotPublishedError,
 )
-from server.domain.ledger import new_entry
-from server.domain.ports import DEFAULT_FRESHNESS, Query
 from server.domain.subject import Choice, ConsentState
-from server.domain.subjects import Subjects, saved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from server.domain.call import Call
     from server.domain.catalogue.catalogue import Catalogue, Purpose
-    from server.domain.catalogue.catalogues import Catalogues
-    from server.domain.change import Committed, Write
-    from server.domain.consent.processing import Verdict
     from server.domain.ledger import Entry
-    from server.domain.ports import Freshness, Ports
     from server.domain.subject import Subject
     from server.domain.values import Role, SubjectId
 
@@ -166,7 +152,8 @@ def require_grantable(
     Raises:
         PurposeRetiredError: the purpose takes no new grants.
         ConsentNotBasisError: the purpose doesn't rest on consent.
-        PolicyVersionNotFoundError, PolicyVersionNotInForceError: of the version shown.
+        PolicyVersionNotFoundError: there is no such version as was shown.
+        PolicyVersionNotInForceError: it wasn't in force when the person decided (S15).
         TextNotPublishedError: the text shown isn't one of the purpose's.
         ParentalAuthorityRequiredError: a child's grant that no holder of responsibility authorised.
     """
@@ -176,7 +163,9 @@ def require_grantable(
         raise ConsentNotBasisError(purpose=purpose.id)
     if decision.shown is None:
         raise TextNotPublishedError(purpose=purpose.id)
-    if catalogue.policy_version(decision.shown.policy_version).effective_time > now:
+    # What was not in force yet can't be what the person was shown.
+    decided = min(decision.decision_time or now, now)
+    if catalogue.policy_version(decision.shown.policy_version).effective_time > decided:
         raise PolicyVersionNotInForceError(policy_version=decision.shown.policy_version)
     shown = (decision.shown.locale, decision.shown.text_digest)
     if shown not in {(text.locale, text.digest) for text in purpose.texts}:
@@ -226,220 +215,3 @@ def numbered(subject: Subject, index: int) -> int:
     Numbers grow with the subject's version, so that they order all its decisions.
     """
     return (subject.version + 1) * DECISIONS_AT_ONCE + index
-
-
-class Consents:
-    """Records decisions, lists them, and answers checks."""
-
-    def __init__(self, ports: Ports, catalogues: Catalogues) -> None:
-        """Work on *ports*, with the purposes of *catalogues*."""
-        self._ports = ports
-        self._catalogues = catalogues
-        self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
-
-    async def record(self, call: Call, new: NewDecision) -> Committed[ConsentRecorded]:
-        """Add one decision to the subject's history.
-
-        Raises:
-            TenantNotFoundError, PurposeNotFoundError: of the tenant or purpose.
-            PurposeRoleMismatchError: the purpose belongs to the other role.
-            SubjectErasedError: the decision belongs to a life that ended.
-            DomainError: what `require_grantable` refuses.
-        """
-        purpose = await self._catalogues.purpose(new.purpose)
-        catalogue = self._catalogues.current
-
-        async def decide() -> Decision[ConsentRecorded]:
-            now = self._ports.clock.now()
-            if purpose.role is not new.who.role:
-                raise PurposeRoleMismatchError(purpose=purpose.id)
-            if new.choice is Choice.GRANTED:
-                require_grantable(new, purpose, catalogue, now)
-                subject = await self._subjects.reopen(
-                    call, new.who, event_time=new.decision_time, now=now
-                )
-            else:
-                subject = await self._subjects.open(call, new.who, now=now)
-            decision, entry = self._decision(call, new, purpose, subject, now)
-            return Decision(
-                writes=(
-                    saved(applied(subject, decision, entry)),
-                    Insert(consents(new.who.role), decision),
-                ),
-                entries=(entry,),
-                outcome=ConsentRecorded(decision.id, now, subject.generation),
-            )
-
-        return await self._commands.run(call, new.who.tenant, ConsentRecorded, decide)
-
-    async def withdraw_all(
-        self, call: Call, who: SubjectId, decision_time: datetime | None
-    ) -> Committed[ConsentsWithdrawn]:
-        """Withdraw every consent that is granted now; none is fine too.
-
-        Raises:
-            TenantNotFoundError, SubjectNotFoundError: of the tenant or subject.
-            SubjectErasedError: the subject was erased.
-        """
-
-        async def decide() -> Decision[ConsentsWithdrawn]:
-            now = self._ports.clock.now()
-            subject = (await self._subjects.require(call, who)).require_active(who)
-            granted = tuple(
-                purpose
-                for purpose, state in sorted(subject.consents.items())
-                if state.choice is Choice.GRANTED
-            )
-            after = subject
-            decisions: list[Write] = []
-            entries: list[Entry] = []
-            for index, id in enumerate(granted):
-                purpose = await self._catalogues.purpose(id)
-                new = NewDecision(
-                    who=who, purpose=id, choice=Choice.WITHDRAWN, decision_time=decision_time
-                )
-                decision, entry = self._decision(call, new, purpose, subject, now, index=index)
-                after = applied(after, decision, entry)
-                decisions.append(Insert(consents(who.role), decision))
-                entries.append(entry)
-            # One write of the subject for all decisions: its version rises by one.
-            if granted:
-                decisions.append(saved(replace(after, version=subject.version + 1)))
-            return Decision(
-                writes=decisions, entries=entries, outcome=ConsentsWithdrawn(granted, now)
-            )
-
-        return await self._commands.run(call, who.tenant, ConsentsWithdrawn, decide)
-
-    async def list(
-        self,
-        call: Call,
-        who: SubjectId,
-        *,
-        as_of: datetime | None,
-        freshness: Freshness = DEFAULT_FRESHNESS,
-    ) -> Sequence[Consent]:
-        """Return the state of each purpose that the subject ever decided on, now or at *as_of*.
-
-        Raises:
-            TenantNotFoundError, SubjectNotFoundError: of the tenant or subject.
-            SubjectErasedError: it was erased by then, and no consent stands any more.
-        """
-        subject = await self._subjects.require(call, who, freshness=freshness)
-        moment = as_of or self._ports.clock.now()
-        if subject.erased_time is not None and subject.erased_time <= moment:
-            raise SubjectErasedError(generation=subject.generation)
-        states: dict[str, ConsentState] = {}
-        decisions: dict[str, ConsentDecision] = {}
-        query = Query(
-            consents(who.role),
-            tenant=who.tenant,
-            equals={"subject": subject.id, "generation": subject.generation},
-            order="number",
-            limit=1000,
-        )
-        async for decision in self._ports.reader.scan(query, ConsentDecision):
-            if decision.record_time > moment:
-                continue
-            before = states.get(decision.purpose)
-            states[decision.purpose] = after = state_after(before, decision, entry="")
-            if after is not before:
-                decisions[decision.purpose] = decision
-        return [
-            Consent(id, self._state(id, states[id], moment), decisions[id]) for id in sorted(states)
-        ]
-
-    async def history(
-        self,
-        call: Call,
-        who: SubjectId,
-        *,
-        purpose: str,
-        after: tuple[object, str] | None,
-        limit: int,
-    ) -> Sequence[ConsentDecision]:
-        """Return one page of the subject's decisions, newest first; *purpose* "" means all.
-
-        Raises:
-            TenantNotFoundError, SubjectNotFoundError: of the tenant or subject.
-        """
-        subject = await self._subjects.require(call, who)
-        equals = {"subject": subject.id} | ({"purpose": purpose} if purpose else {})
-        query = Query(
-            consents(who.role),
-            tenant=who.tenant,
-            equals=equals,
-            order="-number",
-            after=after,
-            limit=limit,
-        )
-        return await self._ports.reader.find(query, ConsentDecision)
-
-    async def check(
-        self, call: Call, who: SubjectId, purpose: str, *, freshness: Freshness = DEFAULT_FRESHNESS
-    ) -> Verdict:
-        """Return whether the subject's data may be processed for *purpose*.
-
-        Raises:
-            TenantNotFoundError, PurposeNotFoundError: of the tenant or purpose.
-        """
-        found = await self._catalogues.purpose(purpose)
-        subject = await self._subjects.find(call, who, freshness=freshness)
-        return judge(found, self._catalogues.current, subject, who.role, self._ports.clock.now())
-
-    def _decision(
-        self,
-        call: Call,
-        new: NewDecision,
-        purpose: Purpose,
-        subject: Subject,
-        now: datetime,
-        *,
-        index: int = 0,
-    ) -> tuple[ConsentDecision, Entry]:
-        shown = new.shown or Shown("", "", "")
-        role, tenant = new.who.role, new.who.tenant
-        id = self._ports.ids.new(role)
-        decision = ConsentDecision(
-            id=f"{tenant}/{id}",
-            tenant=tenant,
-            subject=subject.id,
-            generation=subject.generation,
-            number=numbered(subject, index),
-            purpose=purpose.id,
-            purpose_version=purpose.version,
-            choice=new.choice,
-            decision_time=new.decision_time or now,
-            record_time=now,
-            policy_version=shown.policy_version,
-            text_digest=shown.text_digest,
-            locale=shown.locale,
-            expire_time=new.expire_time,
-            method=new.method,
-            explicit=new.explicit,
-            parental_authority=new.parental_authority,
-            evidence_digest=new.evidence_digest,
-        )
-        entry = new_entry(
-            call,
-            self._ports.ids,
-            tenant=tenant,
-            type=f"consent.{new.choice}",
-            time=now,
-            role=role,
-            subject=subject.reference,
-            purpose=purpose.id,
-            target=f"tenants/{tenant}/consentDecisions/{id}",
-        )
-        return decision, entry
-
-    def _state(self, purpose_id: str, consent: ConsentState, moment: datetime) -> State:
-        if consent.choice is not Choice.GRANTED:
-            return State(consent.choice)
-        if is_expired(consent, moment):
-            return State.EXPIRED
-        purpose = self._catalogues.current.purposes.get(purpose_id)
-        if purpose is not None and needs_renewal(consent, purpose, moment):
-            return State.RENEWAL_NEEDED
-        return State.GRANTED
