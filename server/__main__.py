@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         if given.show_config:
             print("\n".join(settings.shown()))  # noqa: T201 – what was asked for
             return 0
+        if given.rotate_signing_key:
+            return _rotate_signing_key(settings)
         return _serve(settings)
     except StartupError as error:
         print(error.rendered(), file=sys.stderr)  # noqa: T201 – one line, no log
@@ -42,8 +44,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--show-config", action="store_true", help="print the settings in effect, and where from"
     )
+    parser.add_argument(
+        "--rotate-signing-key",
+        action="store_true",
+        help="add a new key for certificates and checkpoints; it signs from the next start",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version(DISTRIBUTION)}")
     return parser
+
+
+def _rotate_signing_key(settings: Settings) -> int:
+    from server.storage.key_file import add_signing_key  # noqa: PLC0415 – serving needs it later
+
+    path = settings.master_key_path
+    print(f"added signing key {add_signing_key(path)} to {path}")  # noqa: T201 – what was asked for
+    print("give every server this file, then restart them one by one")  # noqa: T201 – as above
+    return 0
 
 
 def _serve(settings: Settings) -> int:

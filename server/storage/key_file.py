@@ -95,7 +95,7 @@ def create_key_file(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        _write(draft, msgspec.json.format(msgspec.json.encode(_new_keys()), indent=2) + b"\n")
+        _write(draft, _encoded(_new_keys()))
         os.link(draft, path)
     except FileExistsError:
         return
@@ -106,17 +106,54 @@ def create_key_file(path: Path) -> None:
     _log.warning("made the key file - keep a copy - nothing opens without it")
 
 
+def add_signing_key(path: Path) -> str:
+    """Add a new signing key to the file at *path* and return its id; it signs from the next start.
+
+    The earlier keys stay: what they signed is verified for ever. Whoever reads the file
+    meanwhile finds it as it was, or as it is then.
+
+    Raises:
+        StartupError: the file is missing, can't be written, or is damaged.
+    """
+    if not path.exists():
+        raise StartupError(f"there is no key file {path}", "start the server once: it makes one")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        keys = _decoded(_content(path), path)
+        key = _new_signing_key()
+        more = msgspec.structs.replace(keys, signing_keys=(*keys.signing_keys, key))
+        _write(draft, _encoded(more))
+        draft.replace(path)
+        _sync_folder(path)
+    except OSError as error:
+        raise StartupError(
+            f"the key file {path} can't be written: {error.strerror}",
+            "let the server's user write it and its folder",
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
+    return key.id
+
+
 def _new_keys() -> KeyFile:
     def key() -> Key:
         return Key(secrets.token_hex(KEY_ID_BYTES), os.urandom(KEY_BYTES))
 
-    seed = os.urandom(KEY_BYTES)
     return KeyFile(
         format="privacyrights-keys/1",
         master_keys=(key(),),
         fingerprint_keys=(key(),),
-        signing_keys=(Key(signing_key_id(seed), seed),),
+        signing_keys=(_new_signing_key(),),
     )
+
+
+def _new_signing_key() -> Key:
+    seed = os.urandom(KEY_BYTES)
+    return Key(signing_key_id(seed), seed)
+
+
+def _encoded(keys: KeyFile) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(keys), indent=2) + b"\n"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -20,6 +20,7 @@ import pytest
 
 from privacyrights.v1 import tenant_service_pb2 as pb
 from privacyrights.v1 import tenant_service_pb2_grpc
+from server.storage.key_file import open_key_file
 from server.storage.mongod_binary import find_mongod
 from tests.rpc.refusal import refusal
 from tests.served import ServerProcess
@@ -284,6 +285,25 @@ async def test_show_config() -> None:
     assert "canary" not in told
     assert "PRIVACYRIGHTS_MONGO_URI" in told
     assert "mongodb://***@db/" in told
+
+
+async def test_rotating_the_signing_key(tmp_path: Path) -> None:
+    """--rotate-signing-key adds a key and starts nothing; what it can't do is one clear line."""
+
+    path = tmp_path / "master.key"
+    assert_refused(
+        await outcome("--rotate-signing-key", data_dir=str(tmp_path)),
+        "there is no key file",
+        "start the server once",
+    )
+    before = open_key_file(path)
+
+    code, told, errors = await outcome("--rotate-signing-key", data_dir=str(tmp_path))
+
+    *earlier, newest = open_key_file(path).signing_keys
+    assert (0, "") == (code, errors)
+    assert f"added signing key {newest.id}" in told
+    assert list(before.signing_keys) == earlier
 
 
 async def test_version() -> None:

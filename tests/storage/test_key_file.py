@@ -17,7 +17,7 @@ import structlog
 
 from server.startup import StartupError
 from server.storage import key_file
-from server.storage.key_file import KeyFile, create_key_file, open_key_file
+from server.storage.key_file import KeyFile, add_signing_key, create_key_file, open_key_file
 
 OPEN_ON_SIGNAL = """
 import sys
@@ -225,3 +225,41 @@ def test_keys_are_not_shown(path: Path) -> None:
     assert 3 == len(secrets)
     assert not [secret for secret in secrets if any(secret in text for text in shown)]
     assert not [key for key in keys.master_keys if any(repr(key.key) in text for text in shown)]
+
+
+def test_a_new_signing_key_leaves_the_earlier_ones(path: Path) -> None:
+    """A rotation adds the key that signs from now on, and changes nothing else."""
+    before = open_key_file(path)
+
+    added = add_signing_key(path)
+
+    after = open_key_file(path)
+    assert before.signing_keys == after.signing_keys[:-1]
+    assert added == after.signing_keys[-1].id
+    assert before.master_keys == after.master_keys
+    assert before.fingerprint_keys == after.fingerprint_keys
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_a_rotation_that_fails_leaves_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk while the new file is written costs no key."""
+    before = open_key_file(path)
+
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(key_file, "_write", full)
+    with pytest.raises(StartupError, match="can't be written: No space left"):
+        add_signing_key(path)
+
+    assert before == open_key_file(path)
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_a_rotation_makes_no_file(path: Path) -> None:
+    """A wrong path is told: keys that nothing was ever signed with help nobody."""
+    with pytest.raises(StartupError, match="there is no key file"):
+        add_signing_key(path)
+
+    assert not path.exists()
