@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from server.domain.change import Kind, Table
 from server.domain.ledger import Entry
 from server.domain.ports import Query
-from server.domain.values import just_before
+from server.domain.values import Role, just_before
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,14 +24,20 @@ LEDGER = Table(Kind.LEDGER)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries of a tenant's log are asked for; what is empty restricts nothing.
+    """Which entries of a log are asked for; what is empty restricts nothing.
 
     Shapes:
+        tenant: whose log; "" for the platform's own.
+        reference: the subject's, for who doesn't know the person.
+        target: a resource name.
         start_time, end_time: from the one on, and before the other.
     """
 
     tenant: str
     subject: SubjectId | None = None
+    reference: str = ""
+    role: Role | None = None
+    target: str = ""
     types: tuple[str, ...] = ()
     actor: str = ""
     purpose: str = ""
@@ -50,13 +56,12 @@ class Audit:
     async def entries(
         self, call: Call, wanted: Wanted, *, after: tuple[object, str] | None, limit: int
     ) -> Sequence[Entry]:
-        """Return one page of a tenant's entries, newest first.
+        """Return one page of a log's entries, newest first.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
         """
-        await self._tenants.get(wanted.tenant)
-        call.notes["tenant"] = wanted.tenant
+        await self._require_log(call, wanted.tenant)
         query = Query(
             LEDGER,
             wanted.tenant,
@@ -73,18 +78,25 @@ class Audit:
         """Return the public keys of receipts, certificates and checkpoints (RFC 7517)."""
         return self._ports.keyring.jwks()
 
+    async def _require_log(self, call: Call, tenant: str) -> None:
+        if tenant:
+            await self._tenants.get(tenant)
+            call.notes["tenant"] = tenant
+
     async def _equals(
         self, call: Call, wanted: Wanted
     ) -> Mapping[str, Scalar | tuple[Scalar, ...]]:
-        equals: dict[str, Scalar | tuple[Scalar, ...]] = {}
+        given: dict[str, Scalar | tuple[Scalar, ...]] = {
+            "subject": wanted.reference,
+            "role": wanted.role,
+            "type": wanted.types,
+            "target": wanted.target,
+            "actor": wanted.actor,
+            "purpose": wanted.purpose,
+        }
+        equals = {name: value for name, value in given.items() if value}
         if wanted.subject is not None:
             reference = await self._ports.keyring.reference(wanted.subject)
             call.notes["subject"] = reference
             equals |= {"role": wanted.subject.role, "subject": reference}
-        if wanted.types:
-            equals["type"] = wanted.types
-        if wanted.actor:
-            equals["actor"] = wanted.actor
-        if wanted.purpose:
-            equals["purpose"] = wanted.purpose
         return equals

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import ClassVar
 
 from privacyrights.v1 import audit_service_pb2 as pb
 from privacyrights.v1 import types_pb2
@@ -19,14 +18,13 @@ from server.handlers.times import timestamp
 
 MAX_TYPES = 100
 MAX_LABEL = 100
+MAX_TARGET = 500
+
 
 class AuditHandler:
     """Answers the calls of AuditService."""
 
     SERVICE = "privacyrights.v1.AuditService"
-    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "ListLedgerEntries": ("role", "subject_reference", "target", "consistency"),
-    }
 
     def __init__(self, audit: Audit, clock: Clock) -> None:
         """Ask *audit*."""
@@ -38,7 +36,6 @@ class AuditHandler:
     ) -> pb.ListLedgerEntriesResponse:
         """List a tenant's ledger entries, newest first."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, *self.NOT_BUILT["ListLedgerEntries"])
         asked = page(fields, request)
         wanted = _wanted(fields, request)
         fields.done()
@@ -54,10 +51,12 @@ class AuditHandler:
 
 
 def _wanted(fields: Fields, request: pb.ListLedgerEntriesRequest) -> Wanted:
-    tenant = fields.take("parent", names.tenant, request.parent)
+    tenant = fields.take("parent", names.log, request.parent)
     subject = fields.subject("subject", request.subject) if request.HasField("subject") else None
     if subject is not None and subject.tenant != tenant:
         fields.wrong("subject.tenant", "must be the parent")
+    if subject is not None and request.subject_reference:
+        fields.wrong("subject_reference", "must not be given beside subject")
     types = fields.several("types", request.types, most=MAX_TYPES)
     return Wanted(
         tenant=tenant,
@@ -65,6 +64,9 @@ def _wanted(fields: Fields, request: pb.ListLedgerEntriesRequest) -> Wanted:
         types=tuple(
             fields.take(f"types[{index}]", _label, type) for index, type in enumerate(types)
         ),
+        reference=fields.optional("subject_reference", _label, request.subject_reference),
+        role=fields.optional_role("role", request.role),
+        target=fields.optional("target", _target, request.target),
         actor=fields.optional("actor", _label, request.actor),
         purpose=fields.optional("purpose", names.purpose, request.purpose),
         start_time=fields.time("start_time", request, request.start_time),
@@ -78,9 +80,15 @@ def _label(text: str) -> str:
     return text
 
 
+def _target(text: str) -> str:
+    if len(text) > MAX_TARGET:
+        raise InvalidValueError(f"must have 1-{MAX_TARGET} characters")
+    return text
+
+
 def _entry(entry: Entry) -> pb.LedgerEntry:
     return pb.LedgerEntry(
-        name=names.to_name("ledgerEntries", entry.id),
+        name=names.ledger_entry_name(entry.id),
         type=entry.type,
         time=timestamp(entry.time),
         role=ROLE_NUMBERS[entry.role] if entry.role else types_pb2.ROLE_UNSPECIFIED,

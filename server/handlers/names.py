@@ -78,6 +78,38 @@ inquiry = of_tenant("inquiries")
 """Parse `tenants/{tenant}/inquiries/{inquiry}`."""
 
 
+PLATFORM = "platform"
+"""The owner of what belongs to no tenant, where a tenant's name could stand as well."""
+
+
+def log(name: str) -> str:
+    """Parse `tenants/{tenant}` or `platform`: the tenant whose log it is, "" for the platform."""
+    if name == PLATFORM:
+        return ""
+    try:
+        return tenant(name)
+    except InvalidValueError:
+        rule = "must have the format 'tenants/ID' or be 'platform'" if name else "must not be empty"
+        raise InvalidValueError(rule) from None
+
+
+def ledger_entry(name: str) -> str:
+    """Parse the name of an entry of either kind of log: its id, `acme/…` or `/…`."""
+    owner, _, last = name.rpartition("/ledgerEntries/")
+    if owner == PLATFORM and _ID.fullmatch(last):
+        return f"/{last}"
+    tenant_id, entry = _ledger_entry_of_tenant(name)
+    return f"{tenant_id}/{entry}"
+
+
+_ledger_entry_of_tenant = of_tenant("ledgerEntries")
+
+
+def ledger_entry_name(id: str) -> str:
+    """Return the name of the entry *id*, in either kind of log."""
+    return to_name("ledgerEntries", id) if id[0] != "/" else f"{PLATFORM}/ledgerEntries{id}"
+
+
 def to_name(collection: str, id: str) -> str:
     """Return the name of the document *id*: `tenant/x` becomes `tenants/tenant/COLLECTION/x`."""
     owner, _, last = id.rpartition("/")

@@ -78,6 +78,33 @@ async def test_nothing_has_a_position_before_it_is_sequenced(channel: grpc.aio.C
     assert [(False, b"")] == unknown
 
 
+async def test_entries_are_found_by_regime_reference_and_target(channel: grpc.aio.Channel) -> None:
+    """Who doesn't know the person finds what was done by the reference, regime or resource."""
+    tenant = await new_tenant(channel)
+    await grant(channel, end_user(tenant), CUSTOMISE)
+    await grant(channel, own_user(tenant), NEWS)
+
+    (of_end_user,) = await entries(channel, tenant, role=types_pb2.ROLE_PROCESSOR)
+    (of_user,) = await entries(channel, tenant, role=types_pb2.ROLE_CONTROLLER)
+
+    assert (CUSTOMISE, NEWS) == (of_end_user.purpose, of_user.purpose)
+    for entry in (of_end_user, of_user):
+        reference = entry.subject_reference
+        assert [entry] == await entries(channel, tenant, subject_reference=reference)
+        assert [entry] == await entries(channel, tenant, target=entry.target)
+
+
+async def test_the_platform_has_a_log_of_its_own(channel: grpc.aio.Channel) -> None:
+    """What belongs to no tenant, such as the catalogue, is recorded in no tenant's log."""
+    tenant = await new_tenant(channel)
+
+    applied = await entries(channel, "platform", types=["catalogue.change_applied"], page_size=1)
+
+    assert ["catalogue.change_applied"] == [entry.type for entry in applied]
+    assert applied[0].name.startswith("platform/ledgerEntries/")
+    assert "catalogue.change_applied" not in await types(channel, tenant)
+
+
 async def test_entries_are_listed_newest_first(
     channel: grpc.aio.Channel, clock: SteppingClock
 ) -> None:

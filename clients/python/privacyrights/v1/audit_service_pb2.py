@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from privacyrights.v1 import types_pb2 as privacyrights_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$privacyrights/v1/audit_service.proto\x12\x10privacyrights.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cprivacyrights/v1/types.proto\"\xba\x02\n\x0bLedgerEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04role\x18\x04 \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x19\n\x11subject_reference\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0b\n\x03rpc\x18\x07 \x01(\t\x12\x0f\n\x07purpose\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x0e\n\x06target\x18\n \x01(\t\x12\x12\n\ncommitment\x18\x0b \x01(\x0c\x12\x15\n\x08position\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tleaf_hash\x18\r \x01(\x0c\x12\x0c\n\x04leaf\x18\x0e \x01(\x0c\x42\x0b\n\t_position\"\x8f\x03\n\x18ListLedgerEntriesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12*\n\x07subject\x18\x02 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\r\n\x05types\x18\x03 \x03(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x08 \x01(\x05\x12\x12\n\npage_token\x18\t \x01(\t\x12$\n\x04role\x18\n \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x19\n\x11subject_reference\x18\x0b \x01(\t\x12\x0e\n\x06target\x18\x0c \x01(\t\x12\x32\n\x0b\x63onsistency\x18\r \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"d\n\x19ListLedgerEntriesResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.privacyrights.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x15GetLedgerEntryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"F\n\x16GetLedgerEntryResponse\x12,\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1d.privacyrights.v1.LedgerEntry\"S\n\x13\x45xportLedgerRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x16\n\x0estart_position\x18\x02 \x01(\x03\x12\x14\n\x0c\x65nd_position\x18\x03 \x01(\x03\"x\n\x14\x45xportLedgerResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.privacyrights.v1.LedgerEntry\x12\x30\n\ncheckpoint\x18\x02 \x01(\x0b\x32\x1c.privacyrights.v1.Checkpoint\"j\n\nCheckpoint\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x11\n\troot_hash\x18\x02 \x01(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12-\n\tsign_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14GetCheckpointRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"I\n\x15GetCheckpointResponse\x12\x30\n\ncheckpoint\x18\x01 \x01(\x0b\x32\x1c.privacyrights.v1.Checkpoint\"7\n\x18GetInclusionProofRequest\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\"=\n\x19GetInclusionProofResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\"U\n\x1aGetConsistencyProofRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nfirst_size\x18\x02 \x01(\x03\x12\x13\n\x0bsecond_size\x18\x03 \x01(\x03\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"6\n\x15OpenCommitmentRequest\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"7\n\x16OpenCommitmentResponse\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"\x11\n\x0fListKeysRequest\" \n\x10ListKeysResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t\"C\n\x15VerifyDeletionRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\"\xd2\x01\n\x16VerifyDeletionResponse\x12\x0e\n\x06\x65rased\x18\x01 \x01(\x08\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12.\n\nerase_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cledger_entry\x18\x04 \x01(\t\x12\x1d\n\x15remaining_ciphertexts\x18\x05 \x01(\x03\x12\x13\n\x0b\x63\x65rtificate\x18\x06 \x01(\t\x12\x1a\n\x12\x63urrent_generation\x18\x07 \x01(\x03\x32\xa3\x07\n\x0c\x41uditService\x12l\n\x11ListLedgerEntries\x12*.privacyrights.v1.ListLedgerEntriesRequest\x1a+.privacyrights.v1.ListLedgerEntriesResponse\x12\x63\n\x0eGetLedgerEntry\x12\'.privacyrights.v1.GetLedgerEntryRequest\x1a(.privacyrights.v1.GetLedgerEntryResponse\x12_\n\x0c\x45xportLedger\x12%.privacyrights.v1.ExportLedgerRequest\x1a&.privacyrights.v1.ExportLedgerResponse0\x01\x12`\n\rGetCheckpoint\x12&.privacyrights.v1.GetCheckpointRequest\x1a\'.privacyrights.v1.GetCheckpointResponse\x12l\n\x11GetInclusionProof\x12*.privacyrights.v1.GetInclusionProofRequest\x1a+.privacyrights.v1.GetInclusionProofResponse\x12r\n\x13GetConsistencyProof\x12,.privacyrights.v1.GetConsistencyProofRequest\x1a-.privacyrights.v1.GetConsistencyProofResponse\x12\x63\n\x0eOpenCommitment\x12\'.privacyrights.v1.OpenCommitmentRequest\x1a(.privacyrights.v1.OpenCommitmentResponse\x12Q\n\x08ListKeys\x12!.privacyrights.v1.ListKeysRequest\x1a\".privacyrights.v1.ListKeysResponse\x12\x63\n\x0eVerifyDeletion\x12\'.privacyrights.v1.VerifyDeletionRequest\x1a(.privacyrights.v1.VerifyDeletionResponseB6\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$privacyrights/v1/audit_service.proto\x12\x10privacyrights.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cprivacyrights/v1/types.proto\"\xba\x02\n\x0bLedgerEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04role\x18\x04 \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x19\n\x11subject_reference\x18\x05 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x0b\n\x03rpc\x18\x07 \x01(\t\x12\x0f\n\x07purpose\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x0e\n\x06target\x18\n \x01(\t\x12\x12\n\ncommitment\x18\x0b \x01(\x0c\x12\x15\n\x08position\x18\x0c \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tleaf_hash\x18\r \x01(\x0c\x12\x0c\n\x04leaf\x18\x0e \x01(\x0c\x42\x0b\n\t_position\"\xdb\x02\n\x18ListLedgerEntriesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12*\n\x07subject\x18\x02 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\r\n\x05types\x18\x03 \x03(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x08 \x01(\x05\x12\x12\n\npage_token\x18\t \x01(\t\x12$\n\x04role\x18\n \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x19\n\x11subject_reference\x18\x0b \x01(\t\x12\x0e\n\x06target\x18\x0c \x01(\t\"d\n\x19ListLedgerEntriesResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.privacyrights.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x15GetLedgerEntryRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"F\n\x16GetLedgerEntryResponse\x12,\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1d.privacyrights.v1.LedgerEntry\"S\n\x13\x45xportLedgerRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x16\n\x0estart_position\x18\x02 \x01(\x03\x12\x14\n\x0c\x65nd_position\x18\x03 \x01(\x03\"x\n\x14\x45xportLedgerResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.privacyrights.v1.LedgerEntry\x12\x30\n\ncheckpoint\x18\x02 \x01(\x0b\x32\x1c.privacyrights.v1.Checkpoint\"j\n\nCheckpoint\x12\x0c\n\x04size\x18\x01 \x01(\x03\x12\x11\n\troot_hash\x18\x02 \x01(\x0c\x12\x0c\n\x04note\x18\x03 \x01(\t\x12-\n\tsign_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"&\n\x14GetCheckpointRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\"I\n\x15GetCheckpointResponse\x12\x30\n\ncheckpoint\x18\x01 \x01(\x0b\x32\x1c.privacyrights.v1.Checkpoint\"7\n\x18GetInclusionProofRequest\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x03\"=\n\x19GetInclusionProofResponse\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\"U\n\x1aGetConsistencyProofRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nfirst_size\x18\x02 \x01(\x03\x12\x13\n\x0bsecond_size\x18\x03 \x01(\x03\"-\n\x1bGetConsistencyProofResponse\x12\x0e\n\x06hashes\x18\x01 \x03(\x0c\"6\n\x15OpenCommitmentRequest\x12\r\n\x05\x65ntry\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"7\n\x16OpenCommitmentResponse\x12\x0c\n\x04salt\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"\x11\n\x0fListKeysRequest\" \n\x10ListKeysResponse\x12\x0c\n\x04jwks\x18\x01 \x01(\t\"C\n\x15VerifyDeletionRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\"\xd2\x01\n\x16VerifyDeletionResponse\x12\x0e\n\x06\x65rased\x18\x01 \x01(\x08\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12.\n\nerase_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cledger_entry\x18\x04 \x01(\t\x12\x1d\n\x15remaining_ciphertexts\x18\x05 \x01(\x03\x12\x13\n\x0b\x63\x65rtificate\x18\x06 \x01(\t\x12\x1a\n\x12\x63urrent_generation\x18\x07 \x01(\x03\x32\xa3\x07\n\x0c\x41uditService\x12l\n\x11ListLedgerEntries\x12*.privacyrights.v1.ListLedgerEntriesRequest\x1a+.privacyrights.v1.ListLedgerEntriesResponse\x12\x63\n\x0eGetLedgerEntry\x12\'.privacyrights.v1.GetLedgerEntryRequest\x1a(.privacyrights.v1.GetLedgerEntryResponse\x12_\n\x0c\x45xportLedger\x12%.privacyrights.v1.ExportLedgerRequest\x1a&.privacyrights.v1.ExportLedgerResponse0\x01\x12`\n\rGetCheckpoint\x12&.privacyrights.v1.GetCheckpointRequest\x1a\'.privacyrights.v1.GetCheckpointResponse\x12l\n\x11GetInclusionProof\x12*.privacyrights.v1.GetInclusionProofRequest\x1a+.privacyrights.v1.GetInclusionProofResponse\x12r\n\x13GetConsistencyProof\x12,.privacyrights.v1.GetConsistencyProofRequest\x1a-.privacyrights.v1.GetConsistencyProofResponse\x12\x63\n\x0eOpenCommitment\x12\'.privacyrights.v1.OpenCommitmentRequest\x1a(.privacyrights.v1.OpenCommitmentResponse\x12Q\n\x08ListKeys\x12!.privacyrights.v1.ListKeysRequest\x1a\".privacyrights.v1.ListKeysResponse\x12\x63\n\x0eVerifyDeletion\x12\'.privacyrights.v1.VerifyDeletionRequest\x1a(.privacyrights.v1.VerifyDeletionResponseB6\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,43 +37,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEDGERENTRY']._serialized_start=122
   _globals['_LEDGERENTRY']._serialized_end=436
   _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=439
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=838
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=840
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=940
-  _globals['_GETLEDGERENTRYREQUEST']._serialized_start=942
-  _globals['_GETLEDGERENTRYREQUEST']._serialized_end=979
-  _globals['_GETLEDGERENTRYRESPONSE']._serialized_start=981
-  _globals['_GETLEDGERENTRYRESPONSE']._serialized_end=1051
-  _globals['_EXPORTLEDGERREQUEST']._serialized_start=1053
-  _globals['_EXPORTLEDGERREQUEST']._serialized_end=1136
-  _globals['_EXPORTLEDGERRESPONSE']._serialized_start=1138
-  _globals['_EXPORTLEDGERRESPONSE']._serialized_end=1258
-  _globals['_CHECKPOINT']._serialized_start=1260
-  _globals['_CHECKPOINT']._serialized_end=1366
-  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1368
-  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1406
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1408
-  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1481
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1483
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1538
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1540
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1601
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1603
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1688
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1690
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1735
-  _globals['_OPENCOMMITMENTREQUEST']._serialized_start=1737
-  _globals['_OPENCOMMITMENTREQUEST']._serialized_end=1791
-  _globals['_OPENCOMMITMENTRESPONSE']._serialized_start=1793
-  _globals['_OPENCOMMITMENTRESPONSE']._serialized_end=1848
-  _globals['_LISTKEYSREQUEST']._serialized_start=1850
-  _globals['_LISTKEYSREQUEST']._serialized_end=1867
-  _globals['_LISTKEYSRESPONSE']._serialized_start=1869
-  _globals['_LISTKEYSRESPONSE']._serialized_end=1901
-  _globals['_VERIFYDELETIONREQUEST']._serialized_start=1903
-  _globals['_VERIFYDELETIONREQUEST']._serialized_end=1970
-  _globals['_VERIFYDELETIONRESPONSE']._serialized_start=1973
-  _globals['_VERIFYDELETIONRESPONSE']._serialized_end=2183
-  _globals['_AUDITSERVICE']._serialized_start=2186
-  _globals['_AUDITSERVICE']._serialized_end=3117
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=786
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=788
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=888
+  _globals['_GETLEDGERENTRYREQUEST']._serialized_start=890
+  _globals['_GETLEDGERENTRYREQUEST']._serialized_end=927
+  _globals['_GETLEDGERENTRYRESPONSE']._serialized_start=929
+  _globals['_GETLEDGERENTRYRESPONSE']._serialized_end=999
+  _globals['_EXPORTLEDGERREQUEST']._serialized_start=1001
+  _globals['_EXPORTLEDGERREQUEST']._serialized_end=1084
+  _globals['_EXPORTLEDGERRESPONSE']._serialized_start=1086
+  _globals['_EXPORTLEDGERRESPONSE']._serialized_end=1206
+  _globals['_CHECKPOINT']._serialized_start=1208
+  _globals['_CHECKPOINT']._serialized_end=1314
+  _globals['_GETCHECKPOINTREQUEST']._serialized_start=1316
+  _globals['_GETCHECKPOINTREQUEST']._serialized_end=1354
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_start=1356
+  _globals['_GETCHECKPOINTRESPONSE']._serialized_end=1429
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=1431
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=1486
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=1488
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=1549
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=1551
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=1636
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=1638
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=1683
+  _globals['_OPENCOMMITMENTREQUEST']._serialized_start=1685
+  _globals['_OPENCOMMITMENTREQUEST']._serialized_end=1739
+  _globals['_OPENCOMMITMENTRESPONSE']._serialized_start=1741
+  _globals['_OPENCOMMITMENTRESPONSE']._serialized_end=1796
+  _globals['_LISTKEYSREQUEST']._serialized_start=1798
+  _globals['_LISTKEYSREQUEST']._serialized_end=1815
+  _globals['_LISTKEYSRESPONSE']._serialized_start=1817
+  _globals['_LISTKEYSRESPONSE']._serialized_end=1849
+  _globals['_VERIFYDELETIONREQUEST']._serialized_start=1851
+  _globals['_VERIFYDELETIONREQUEST']._serialized_end=1918
+  _globals['_VERIFYDELETIONRESPONSE']._serialized_start=1921
+  _globals['_VERIFYDELETIONRESPONSE']._serialized_end=2131
+  _globals['_AUDITSERVICE']._serialized_start=2134
+  _globals['_AUDITSERVICE']._serialized_end=3065
 # @@protoc_insertion_point(module_scope)

@@ -118,7 +118,6 @@ class ListLedgerEntriesRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
     TARGET_FIELD_NUMBER: _builtins.int
-    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The log. Format: `tenants/{tenant}` or `platform`."""
     actor: _builtins.str
@@ -151,10 +150,6 @@ class ListLedgerEntriesRequest(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. Only those before this."""
 
-    @_builtins.property
-    def consistency(self) -> _types_pb2.Consistency:
-        """Optional. How fresh the answer must be."""
-
     def __init__(
         self,
         *,
@@ -170,11 +165,10 @@ class ListLedgerEntriesRequest(_message.Message):
         role: _types_pb2.Role.ValueType = ...,
         subject_reference: _builtins.str = ...,
         target: _builtins.str = ...,
-        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "end_time", b"end_time", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "consistency", b"consistency", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "purpose", b"purpose", "role", b"role", "start_time", b"start_time", "subject", b"subject", "subject_reference", b"subject_reference", "target", b"target", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "purpose", b"purpose", "role", b"role", "start_time", b"start_time", "subject", b"subject", "subject_reference", b"subject_reference", "target", b"target", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
