@@ -16,7 +16,8 @@
     │   ├── retention        SweepNotFoundError
     │   ├── disclosure       RecipientNotFoundError
     │   ├── breach           BreachNotFoundError · NoticeNotFoundError
-    │   └── assistance       InquiryNotFoundError
+    │   ├── assistance       InquiryNotFoundError
+    │   └── audit            LedgerEntryNotFoundError
     ├── ALREADY_EXISTS       RequestIdReusedError · ResourceExistsError · RequestAlreadyOpenError
     ├── FAILED_PRECONDITION  ForbiddenByStateError: what the law or the state of things forbids
     │   ├── subject          SubjectErasedError
@@ -31,7 +32,8 @@
     │   ├── retention        PlanHashMismatchError · BlastRadiusExceededError
     │   ├── disclosure       RecipientNotVettedError · CommercialDisclosureError
     │   │                    LegalGroundMissingError
-    │   └── breach           BreachClosedError
+    │   ├── breach           BreachClosedError
+    │   └── audit            CommitmentMissingError
     ├── PERMISSION_DENIED    ProcessingNotAllowedError
     ├── UNIMPLEMENTED        NotBuiltYetError
     ├── RESOURCE_EXHAUSTED   LimitExceededError
@@ -46,6 +48,7 @@ and one for the request, the storage, and what a refusal is.
 """
 
 from server.domain.errors.assistance import InquiryNotFoundError
+from server.domain.errors.audit import CommitmentMissingError, LedgerEntryNotFoundError
 from server.domain.errors.breach import (
     BreachClosedError,
     BreachNotFoundError,
@@ -144,6 +147,7 @@ __all__ = [
     "ChatbotNotFoundError",
     "Code",
     "CommercialDisclosureError",
+    "CommitmentMissingError",
     "ConcurrentChangeError",
     "ConflictError",
     "ConsentNotBasisError",
@@ -162,6 +166,7 @@ __all__ = [
     "InstructionNotFoundError",
     "InvalidArgumentError",
     "InvalidError",
+    "LedgerEntryNotFoundError",
     "LegalGroundMissingError",
     "LimitExceededError",
     "NotBuiltYetError",
