@@ -28,6 +28,7 @@ Origin = Literal["env", "file", "default"]
 _NOT_SETTINGS = (CONFIG_VARIABLE, f"{PREFIX}TEST_")
 _SCHEMES = ("mongodb://", "mongodb+srv://")
 _LAST_PORT = 65535
+_LEDGER_NAME = re.compile(r"[a-z0-9]([a-z0-9._/-]{0,198}[a-z0-9])?")
 _DATABASE_NAME = re.compile(r"[a-z][a-z0-9_]{0,37}")
 
 
@@ -110,6 +111,15 @@ def _database(value: str) -> str:
     return value
 
 
+def _ledger_name(value: str) -> str:
+    if not _LEDGER_NAME.fullmatch(value):
+        raise ValueError(
+            "must be 1 to 200 lower-case letters, digits, '.', '-', '_' or '/',"
+            " beginning and ending with a letter or digit"
+        )
+    return value
+
+
 def _words(value: object) -> object:
     return tuple(shlex.split(value)) if isinstance(value, str) else value
 
@@ -162,6 +172,10 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level logged: `debug`, `info`, `warning` or `error`"""
+
+    ledger_name: Annotated[str, AfterValidator(_ledger_name)] = "privacyrights.local"
+    """Name of the ledger in the world, such as a host name of yours; signed with each checkpoint,
+    so choose it before the first"""
 
     drain_seconds: float = Field(default=20, ge=0, le=3600)
     """Time that running calls get to finish when the server is told to stop, in s"""

@@ -49,6 +49,10 @@ class Kind(StrEnum):
     LEDGER = "ledger"
 
 
+    LEDGER_HEADS = "ledger_heads"
+    LEDGER_PARTITIONS = "ledger_partitions"
+    LEDGER_NODES = "ledger_nodes"
+    LEDGER_CHECKPOINTS = "ledger_checkpoints"
 PLATFORM_KINDS = frozenset(
     {
         Kind.TENANTS,
@@ -66,6 +70,10 @@ PLATFORM_KINDS = frozenset(
     }
 )
 
+        Kind.LEDGER_HEADS,
+        Kind.LEDGER_PARTITIONS,
+        Kind.LEDGER_NODES,
+        Kind.LEDGER_CHECKPOINTS,
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -150,7 +158,18 @@ class Purge:
     generation: int
 
 
-Write = Insert | Replace | Delete | Purge
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Give an entry of the ledger, which must still wait, its places; see `ledger.Entry`."""
+
+    id: str
+    tenant: str
+    position: int
+    feed_position: int
+    leaf_hash: bytes
+
+
+Write = Insert | Replace | Delete | Purge | Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,21 @@ class Committer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An Ed25519 signature (RFC 8032), and the public key that verifies it.
+
+    Shapes:
+        key: the id (`kid`) of the key in the JWK set.
+        public_key: 32 bytes.
+        signature: 64 bytes.
+    """
+
+    key: str
+    public_key: bytes
+    signature: bytes
+
+
 class Keyring(Protocol):
     """Subject keys and what they protect; erasing one takes effect on the next read."""
 
@@ -202,6 +217,10 @@ class Clock(Protocol):
 
 class Ids(Protocol):
     """Where new ids come from."""
+
+    async def sign_bytes(self, content: bytes) -> Signature:
+        """Return the Ed25519 signature of *content* as it is, and the key that made it."""
+        ...
 
     def new(self, role: Role | None = None) -> str:
         """Return a new id that sorts by time, and whose first letter tells its regime."""

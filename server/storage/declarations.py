@@ -16,6 +16,7 @@ _NUMBER = {"bsonType": ["int", "long"], "minimum": 0}
 _TIME = {"bsonType": "date"}
 _DATE = {"bsonType": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
 _CIPHERTEXT = {"bsonType": "binData"}
+_HASH = {"bsonType": "binData"}
 
 _OWNED = {"_id": _NAME, "tenant": _NAME, "version": _COUNT}
 _PLATFORM = {"_id": _NAME, "tenant": _TEXT, "version": _COUNT}
@@ -161,15 +162,53 @@ DECLARATIONS: dict[Kind, Declaration] = {
             "partition": _NUMBER,
             "commitment": _CIPHERTEXT,
         },
-        # One index, since every commit pays for it: newest first. Ids begin with their regime's
-        # letter, so that they sort by time within one regime only.
-        indexes=(Index(("tenant", "-time", "_id")),),
+        # What a server that takes over a partition has to sign first.
+        indexes=(Index(("partition", "_id"), where={"is_signed": False}),),
+    ),
+    Kind.LEDGER_PARTITIONS: Declaration(
+        required=("tenant", "version", "number", "size"),
+        properties={**_PLATFORM, "number": _NUMBER, "size": _COUNT},
+    ),
+    Kind.LEDGER_NODES: Declaration(
+        required=("tenant", "hash"), properties={"_id": _NAME, "tenant": _TEXT, "hash": _HASH}
+    ),
+    Kind.LEDGER_CHECKPOINTS: Declaration(
+        required=("tenant", "version", "size", "root", "sign_time", "key", "note"),
+        properties={**_PLATFORM, "size": _COUNT, "root": _HASH, "key": _NAME, "note": _NAME},
     ),
 }
 
 IDEMPOTENCY = Declaration(
     shard_key=("_id",),
     required=("fingerprint", "outcome", "expire_time"),
+            "waiting": {"enum": [True]},
+            "stamp": {"bsonType": "timestamp"},
+            "position": _NUMBER,
+            "feed_position": _NUMBER,
+            "leaf_hash": _HASH,
+        },
+        # Few indexes, since every commit pays for them. Newest first: ids begin with their
+        # regime's letter, so that they sort by time within one regime only. The second is what
+        # the sequencer has yet to do, and small; the last two hold once more that no place is
+        # given twice.
+        indexes=(
+            Index(("tenant", "-time", "_id")),
+            Index(("partition", "stamp", "_id"), where={"waiting": True}),
+            Index(("tenant", "position"), is_unique=True, where={"position": {"$exists": True}}),
+            Index(
+                ("partition", "feed_position"),
+                is_unique=True,
+                where={"feed_position": {"$exists": True}},
+            ),
+        ),
+    ),
+    Kind.LEDGER_HEADS: Declaration(
+        required=("tenant", "version", "partition", "size", "frontier", "is_signed"),
+        properties={
+            **_PLATFORM,
+            "partition": _NUMBER,
+            "size": _COUNT,
+            "frontier": {"bsonType": "array", "items": _HASH},
     properties={"_id": _NAME, "fingerprint": _CIPHERTEXT, "expire_time": _TIME},
     indexes=(Index(("expire_time",), expire=True),),
 )

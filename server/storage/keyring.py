@@ -23,13 +23,13 @@ from server.domain.errors import (
     SubjectErasedError,
     TenantNotFoundError,
 )
-from server.domain.ports import Query, Reader
+from server.domain.ports import Query, Reader, Signature
 from server.domain.subject import Subject
 from server.domain.values import SubjectId
 from server.startup import StartupError
 from server.storage import envelope
 from server.storage.key_service import KeyService
-from server.storage.signatures import Jwk, base64url, signing_input
+from server.storage.signatures import Jwk, base64url, raw_public_key, signing_input
 
 CACHED_TENANTS = 10_000
 """Tenants whose keys are kept unwrapped, some 1 kB each; the least recently used goes first."""
@@ -170,6 +170,11 @@ class EnvelopeKeyring:
         """Return the unwrapped keys of *tenant*; they never change, so they can be kept."""
         keys = self._tenants.get(tenant)
         if keys is None:
+    async def sign_bytes(self, content: bytes) -> Signature:
+        """Return the Ed25519 signature of *content* as it is, and the key that made it."""
+        key = self._service.public_keys()[0]
+        return Signature(key["kid"], raw_public_key(key), await self._service.sign(content))
+
             keys = self._tenants[tenant] = await self._load(tenant)
             if len(self._tenants) > self._cached_tenants:
                 self._tenants.popitem(last=False)

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Seq
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 from bson.timestamp import Timestamp
 from mongomock_motor import AsyncMongoMockClient
@@ -21,6 +21,9 @@ from server.storage.driver import Driver
 from server.storage.failures import INVALID_OPTIONS, DatabaseRefusedError, WriteRefusedError
 from server.storage.place import Document, Key, Place
 from server.storage.transaction import Transaction
+
+NO_TIME = Timestamp(0, 0)
+"""What the database puts its own time in for, in a document that is added."""
 
 Undo = Callable[[], Coroutine[Any, Any, object]]
 
@@ -41,8 +44,12 @@ class MemoryTransaction(Transaction):
         """Add *documents*."""
         collection = self._driver.collection(place)
         for index, document in enumerate(documents):
+            stamped = {
+                name: self._driver.tick() if value == NO_TIME else value
+                for name, value in cast("Document", document).items()
+            }
             try:
-                inserted = await collection.insert_one(document)
+                inserted = await collection.insert_one(stamped)
             except DuplicateKeyError:
                 raise WriteRefusedError(place, index, is_conflict=True) from None
             self._undo.append(partial(collection.delete_one, {"_id": inserted.inserted_id}))
@@ -55,6 +62,16 @@ class MemoryTransaction(Transaction):
             if before is None:
                 raise WriteRefusedError(place, None, is_conflict=True)
             await collection.replace_one({"_id": before["_id"]}, document)
+            self._undo.append(partial(collection.replace_one, {"_id": before["_id"]}, before))
+
+    async def update(self, place: Place, changes: Sequence[tuple[Document, object]]) -> None:
+        """Change the one document that each filter matches, by operators."""
+        collection = self._driver.collection(place)
+        for filter, update in changes:
+            before = await collection.find_one(filter)
+            if before is None:
+                raise WriteRefusedError(place, None, is_conflict=True)
+            await collection.update_one({"_id": before["_id"]}, update)
             self._undo.append(partial(collection.replace_one, {"_id": before["_id"]}, before))
 
     async def delete(self, place: Place, filters: Sequence[Document]) -> None:

@@ -6,7 +6,10 @@ import asyncio
 from datetime import datetime
 from typing import NamedTuple
 
-from server.domain.change import Change, Delete, Insert, Kind, Once, Purge, Replace, Table, Write
+from bson.timestamp import Timestamp
+
+from server.domain.change import Change, Delete, Insert, Once, Position, Purge, Replace, Write
+from server.domain.ledger import LEDGER
 from server.storage.collections import Layout
 from server.storage.declarations import DECLARATIONS
 from server.storage.documents import to_document, to_value
@@ -14,10 +17,18 @@ from server.storage.driver import Driver
 from server.storage.failures import NotStorableError
 from server.storage.place import Document, Place
 
-LEDGER = Table(Kind.LEDGER)
-
 ABSENT = 0
 """The version that a document is expected to have before it is inserted."""
+
+WAITING: Document = {"waiting": True, "stamp": Timestamp(0, 0)}
+"""What an entry has beside its own; the database puts the time of its own clock in for the zeros.
+
+That is the order of commits as far as anybody can tell: who has seen a change committed, and
+commits another, gets a later stamp, whatever the clocks of servers say.
+"""
+
+POSITION_BYTES = 300
+"""What one position adds to a command, roughly."""
 
 
 class Target(NamedTuple):
@@ -54,6 +65,7 @@ class Pending:
         "once",
         "purges",
         "replaces",
+        "positions",
         "rivals",
         "size",
     )
@@ -66,6 +78,7 @@ class Pending:
         self.purges: list[tuple[Place, Document]] = []
         self.expected: dict[Target, int] = {}
         self.size = 0
+        self.positions: list[tuple[Document, Document]] = []
         self.rivals: list[Pending] = []
         self.answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
 
@@ -81,7 +94,7 @@ class Pending:
 
     @property
     def places(self) -> set[Place]:
-        """Where the change writes."""
+        """Where the change writes; entries that get positions wake nobody who waits for entries."""
         written = {place for place, _ in self.inserts}
         written.update(place for place, _, _ in self.replaces)
         written.update(place for place, _ in self.deletes)
@@ -109,7 +122,7 @@ class Compiler:
             self._add(pending, write)
         ledger = self._places[LEDGER]
         for entry in change.entries:
-            self._insert(pending, ledger, to_document(entry))
+            self._insert(pending, ledger, to_document(entry) | WAITING)
         if change.once is not None:
             record = {
                 "_id": change.once.key,
@@ -150,6 +163,10 @@ class Compiler:
         pending.replaces.append((place, filter, prepared))
 
 
+        if isinstance(write, Position):
+            pending.positions.append(_sequenced(write))
+            pending.size += POSITION_BYTES
+            return
 def _expect(pending: Pending, target: Target, version: int) -> None:
     if target in pending.expected:
         raise NotStorableError("a change writes a document twice")
@@ -162,3 +179,13 @@ def _lives(purge: Purge) -> Document:
         "subject": purge.subject,
         "generation": {"$lte": purge.generation},
     }
+def _sequenced(position: Position) -> tuple[Document, Document]:
+    filter = {"_id": position.id, "tenant": position.tenant, "waiting": True}
+    places = {
+        "position": position.position,
+        "feed_position": position.feed_position,
+        "leaf_hash": position.leaf_hash,
+    }
+    return filter, {"$set": places, "$unset": dict.fromkeys(WAITING, "")}
+
+

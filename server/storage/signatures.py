@@ -6,7 +6,7 @@ Sources: RFC 7515 (JWS), RFC 7517 (JWK), RFC 7638 (thumbprints), RFC 8037 (Ed255
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -36,6 +36,11 @@ def public_jwk(key: Ed25519PublicKey) -> Jwk:
     """Return *key* as a JWK that verifies signatures (RFC 8037 section 2)."""
     members = _required_members(key)
     return {**members, "kid": thumbprint(key), "use": "sig", "alg": ALGORITHM}
+
+
+def raw_public_key(key: Jwk) -> bytes:
+    """Return the 32 bytes of a public *key* (RFC 8037 section 2)."""
+    return urlsafe_b64decode(key["x"] + "=")
 
 
 def _required_members(key: Ed25519PublicKey) -> Jwk:

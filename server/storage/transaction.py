@@ -55,7 +55,15 @@ class Transaction:
         Raises:
             WriteRefusedError: a filter matches nothing, or the validator refuses.
         """
-        updates = [{"q": filter, "u": document} for filter, document in replacements]
+        await self.update(place, replacements)
+
+    async def update(self, place: Place, changes: Sequence[tuple[Document, object]]) -> None:
+        """Change the one document that each filter matches, by operators or as a whole.
+
+        Raises:
+            WriteRefusedError: a filter matches nothing, or the validator refuses.
+        """
+        updates = [{"q": filter, "u": update} for filter, update in changes]
         reply = await self._write(place, {"update": place.collection, "updates": updates})
         if reply["n"] != len(updates):
             raise WriteRefusedError(place, None, is_conflict=True)
