@@ -47,12 +47,12 @@ class Kind(StrEnum):
     INQUIRY_MESSAGES = "inquiry_messages"
     CONTACTS = "contacts"
     LEDGER = "ledger"
-
-
     LEDGER_HEADS = "ledger_heads"
     LEDGER_PARTITIONS = "ledger_partitions"
     LEDGER_NODES = "ledger_nodes"
     LEDGER_CHECKPOINTS = "ledger_checkpoints"
+
+
 PLATFORM_KINDS = frozenset(
     {
         Kind.TENANTS,
@@ -67,13 +67,13 @@ PLATFORM_KINDS = frozenset(
         Kind.INQUIRY_MESSAGES,
         Kind.CONTACTS,
         Kind.LEDGER,
-    }
-)
-
         Kind.LEDGER_HEADS,
         Kind.LEDGER_PARTITIONS,
         Kind.LEDGER_NODES,
         Kind.LEDGER_CHECKPOINTS,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -198,6 +198,10 @@ class Keyring(Protocol):
         """Return *payload* as a compact JWS (RFC 7515, EdDSA) whose header has `typ` *type*."""
         ...
 
+    async def sign_bytes(self, content: bytes) -> Signature:
+        """Return the Ed25519 signature of *content* as it is, and the key that made it."""
+        ...
+
     def jwks(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
         """Return the public keys that verify what `sign` made, as a JWK set (RFC 7517)."""
         ...
@@ -217,10 +221,6 @@ class Clock(Protocol):
 
 class Ids(Protocol):
     """Where new ids come from."""
-
-    async def sign_bytes(self, content: bytes) -> Signature:
-        """Return the Ed25519 signature of *content* as it is, and the key that made it."""
-        ...
 
     def new(self, role: Role | None = None) -> str:
         """Return a new id that sorts by time, and whose first letter tells its regime."""

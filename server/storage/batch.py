@@ -48,14 +48,14 @@ class Batch:
                 else:
                     answers[change] = RequestIdReusedError()
             await _write(transaction, fresh)
+            # After the heads: of two who give the same places, one loses before much was done.
+            if positions := [each for change in fresh for each in change.positions]:
+                await transaction.update(self._ledger, positions)
             # Also when nothing was written: what a repeat is told must be durable, too.
             time = token.encode(await transaction.commit(seconds=commit_seconds))
         answers.update(dict.fromkeys(fresh, Receipt(time)))
         answers.update({change: Receipt(time, stored) for change, stored in repeats})
         return answers
-            # After the heads: of two who give the same places, one loses before much was done.
-            if positions := [each for change in fresh for each in change.positions]:
-                await transaction.update(self._ledger, positions)
 
     async def _first_calls(self, transaction: Transaction) -> dict[str, Document]:
         keys = [change.once.key for change in self._changes if change.once is not None]

@@ -161,26 +161,6 @@ DECLARATIONS: dict[Kind, Declaration] = {
             "rpc": _TEXT,
             "partition": _NUMBER,
             "commitment": _CIPHERTEXT,
-        },
-        # What a server that takes over a partition has to sign first.
-        indexes=(Index(("partition", "_id"), where={"is_signed": False}),),
-    ),
-    Kind.LEDGER_PARTITIONS: Declaration(
-        required=("tenant", "version", "number", "size"),
-        properties={**_PLATFORM, "number": _NUMBER, "size": _COUNT},
-    ),
-    Kind.LEDGER_NODES: Declaration(
-        required=("tenant", "hash"), properties={"_id": _NAME, "tenant": _TEXT, "hash": _HASH}
-    ),
-    Kind.LEDGER_CHECKPOINTS: Declaration(
-        required=("tenant", "version", "size", "root", "sign_time", "key", "note"),
-        properties={**_PLATFORM, "size": _COUNT, "root": _HASH, "key": _NAME, "note": _NAME},
-    ),
-}
-
-IDEMPOTENCY = Declaration(
-    shard_key=("_id",),
-    required=("fingerprint", "outcome", "expire_time"),
             "waiting": {"enum": [True]},
             "stamp": {"bsonType": "timestamp"},
             "position": _NUMBER,
@@ -209,6 +189,26 @@ IDEMPOTENCY = Declaration(
             "partition": _NUMBER,
             "size": _COUNT,
             "frontier": {"bsonType": "array", "items": _HASH},
+        },
+        # What a server that takes over a partition has to sign first.
+        indexes=(Index(("partition", "_id"), where={"is_signed": False}),),
+    ),
+    Kind.LEDGER_PARTITIONS: Declaration(
+        required=("tenant", "version", "number", "size"),
+        properties={**_PLATFORM, "number": _NUMBER, "size": _COUNT},
+    ),
+    Kind.LEDGER_NODES: Declaration(
+        required=("tenant", "hash"), properties={"_id": _NAME, "tenant": _TEXT, "hash": _HASH}
+    ),
+    Kind.LEDGER_CHECKPOINTS: Declaration(
+        required=("tenant", "version", "size", "root", "sign_time", "key", "note"),
+        properties={**_PLATFORM, "size": _COUNT, "root": _HASH, "key": _NAME, "note": _NAME},
+    ),
+}
+
+IDEMPOTENCY = Declaration(
+    shard_key=("_id",),
+    required=("fingerprint", "outcome", "expire_time"),
     properties={"_id": _NAME, "fingerprint": _CIPHERTEXT, "expire_time": _TIME},
     indexes=(Index(("expire_time",), expire=True),),
 )

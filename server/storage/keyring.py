@@ -142,6 +142,11 @@ class EnvelopeKeyring:
         signed = signing_input(payload, key_id=self._service.signing_key_id, type=type)
         return f"{signed}.{base64url(await self._service.sign(signed.encode()))}"
 
+    async def sign_bytes(self, content: bytes) -> Signature:
+        """Return the Ed25519 signature of *content* as it is, and the key that made it."""
+        key = self._service.public_keys()[0]
+        return Signature(key["kid"], raw_public_key(key), await self._service.sign(content))
+
     def jwks(self) -> dict[str, list[Jwk]]:
         """Return the public keys that verify what `sign` made, as a JWK set (RFC 7517)."""
         return {"keys": self._service.public_keys()}
@@ -170,11 +175,6 @@ class EnvelopeKeyring:
         """Return the unwrapped keys of *tenant*; they never change, so they can be kept."""
         keys = self._tenants.get(tenant)
         if keys is None:
-    async def sign_bytes(self, content: bytes) -> Signature:
-        """Return the Ed25519 signature of *content* as it is, and the key that made it."""
-        key = self._service.public_keys()[0]
-        return Signature(key["kid"], raw_public_key(key), await self._service.sign(content))
-
             keys = self._tenants[tenant] = await self._load(tenant)
             if len(self._tenants) > self._cached_tenants:
                 self._tenants.popitem(last=False)

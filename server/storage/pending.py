@@ -63,9 +63,9 @@ class Pending:
         "expected",
         "inserts",
         "once",
+        "positions",
         "purges",
         "replaces",
-        "positions",
         "rivals",
         "size",
     )
@@ -76,9 +76,9 @@ class Pending:
         self.replaces: list[tuple[Place, Document, object]] = []
         self.deletes: list[tuple[Place, Document]] = []
         self.purges: list[tuple[Place, Document]] = []
+        self.positions: list[tuple[Document, Document]] = []
         self.expected: dict[Target, int] = {}
         self.size = 0
-        self.positions: list[tuple[Document, Document]] = []
         self.rivals: list[Pending] = []
         self.answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
 
@@ -140,6 +140,10 @@ class Compiler:
         pending.inserts.append((place, prepared))
 
     def _add(self, pending: Pending, write: Write) -> None:
+        if isinstance(write, Position):
+            pending.positions.append(_sequenced(write))
+            pending.size += POSITION_BYTES
+            return
         place = self._places[write.table]
         if isinstance(write, Purge):
             pending.purges.append((place, _lives(write)))
@@ -163,22 +167,12 @@ class Compiler:
         pending.replaces.append((place, filter, prepared))
 
 
-        if isinstance(write, Position):
-            pending.positions.append(_sequenced(write))
-            pending.size += POSITION_BYTES
-            return
 def _expect(pending: Pending, target: Target, version: int) -> None:
     if target in pending.expected:
         raise NotStorableError("a change writes a document twice")
     pending.expected[target] = version
 
 
-def _lives(purge: Purge) -> Document:
-    return {
-        "tenant": purge.tenant,
-        "subject": purge.subject,
-        "generation": {"$lte": purge.generation},
-    }
 def _sequenced(position: Position) -> tuple[Document, Document]:
     filter = {"_id": position.id, "tenant": position.tenant, "waiting": True}
     places = {
@@ -189,3 +183,9 @@ def _sequenced(position: Position) -> tuple[Document, Document]:
     return filter, {"$set": places, "$unset": dict.fromkeys(WAITING, "")}
 
 
+def _lives(purge: Purge) -> Document:
+    return {
+        "tenant": purge.tenant,
+        "subject": purge.subject,
+        "generation": {"$lte": purge.generation},
+    }
