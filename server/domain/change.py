@@ -51,6 +51,9 @@ class Kind(StrEnum):
     LEDGER_PARTITIONS = "ledger_partitions"
     LEDGER_NODES = "ledger_nodes"
     LEDGER_CHECKPOINTS = "ledger_checkpoints"
+    SUBSCRIPTIONS = "subscriptions"
+    FEED_CURSORS = "feed_cursors"
+    FEED_MEMBERS = "feed_members"
 
 
 PLATFORM_KINDS = frozenset(
@@ -71,6 +74,9 @@ PLATFORM_KINDS = frozenset(
         Kind.LEDGER_PARTITIONS,
         Kind.LEDGER_NODES,
         Kind.LEDGER_CHECKPOINTS,
+        Kind.SUBSCRIPTIONS,
+        Kind.FEED_CURSORS,
+        Kind.FEED_MEMBERS,
     }
 )
 

@@ -27,6 +27,8 @@ class Query:
             tenants and is for workers only.
         equals: field → value, or field → tuple of values of which one must match. A dotted
             field reaches into an embedded document.
+        patterns: field → texts of which one must match; one that ends with `*` matches every
+            longer text that begins like it.
         at_most: field → highest value that matches (dates as `YYYY-MM-DD`, or times).
         at_least: field → lowest value that matches.
         order: field to sort by ascending; ties are broken by id. "-field" sorts descending.
@@ -39,6 +41,7 @@ class Query:
     equals: Mapping[str, Scalar | tuple[Scalar, ...]] = field(
         default_factory=dict[str, "Scalar | tuple[Scalar, ...]"]
     )
+    patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     at_most: Mapping[str, str | int | datetime] = field(
         default_factory=dict[str, "str | int | datetime"]
     )

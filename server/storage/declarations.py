@@ -204,6 +204,20 @@ DECLARATIONS: dict[Kind, Declaration] = {
         required=("tenant", "version", "size", "root", "sign_time", "key", "note"),
         properties={**_PLATFORM, "size": _COUNT, "root": _HASH, "key": _NAME, "note": _NAME},
     ),
+    Kind.SUBSCRIPTIONS: Declaration(
+        required=("tenant", "version", "life", "filter", "acknowledge_ms", "create_time"),
+        properties={**_PLATFORM, "life": _NAME, "acknowledge_ms": _COUNT, "create_time": _TIME},
+    ),
+    Kind.FEED_CURSORS: Declaration(
+        required=("tenant", "version", "life", "partition", "position"),
+        properties={**_PLATFORM, "life": _NAME, "partition": _NUMBER, "position": _NUMBER},
+        indexes=(Index(("life", "_id")),),
+    ),
+    Kind.FEED_MEMBERS: Declaration(
+        required=("tenant", "version", "life", "member", "stream", "seen_time"),
+        properties={**_PLATFORM, "life": _NAME, "member": _NAME, "seen_time": _TIME},
+        indexes=(Index(("life", "_id")),),
+    ),
 }
 
 IDEMPOTENCY = Declaration(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
@@ -186,11 +187,18 @@ def _filter(query: Query) -> Document:
         if any(is_left_out(value) for value in values):
             values = (*values, None)
         filter[_stored(name)] = {"$in": list(values)} if len(values) != 1 else values[0]
+    for name, patterns in query.patterns.items():
+        filter[_stored(name)] = {"$in": [_pattern(each) for each in patterns]}
     for name, most in query.at_most.items():
         filter.setdefault("$and", []).append({_stored(name): {"$lte": most}})
     for name, least in query.at_least.items():
         filter.setdefault("$and", []).append({_stored(name): {"$gte": least}})
     return filter
+
+
+def _pattern(text: str) -> str | re.Pattern[str]:
+    # Anchored, and nothing but letters: an index can serve it, and nobody can make it slow.
+    return re.compile(f"^{re.escape(text[:-1])}") if text.endswith("*") else text
 
 
 def _order(query: Query) -> tuple[str, int]:

@@ -15,11 +15,14 @@
     │   │                    CertificateNotFoundError
     │   ├── retention        SweepNotFoundError
     │   ├── disclosure       RecipientNotFoundError
+    │   ├── feed             SubscriptionNotFoundError
     │   ├── breach           BreachNotFoundError · NoticeNotFoundError
     │   ├── assistance       InquiryNotFoundError
     │   └── audit            LedgerEntryNotFoundError
     ├── ALREADY_EXISTS       RequestIdReusedError · ResourceExistsError · RequestAlreadyOpenError
     ├── FAILED_PRECONDITION  ForbiddenByStateError: what the law or the state of things forbids
+    │   ├── request          EtagMismatchError
+    │   ├── feed             PartitionLostError (LEASE_LOST)
     │   ├── subject          SubjectErasedError
     │   ├── catalogue        ChangeNotReviewedError · ReviewerIsProposerError
     │   │                    CatalogueInconsistentError
@@ -81,6 +84,7 @@ from server.domain.errors.disclosure import (
     RecipientNotFoundError,
     RecipientNotVettedError,
 )
+from server.domain.errors.feed import PartitionLostError, SubscriptionNotFoundError
 from server.domain.errors.records import (
     CategoryNotInPurposeError,
     FieldNotInCategoryError,
@@ -96,6 +100,7 @@ from server.domain.errors.refusal import (
 )
 from server.domain.errors.request import (
     ConsistencyTokenInvalidError,
+    EtagMismatchError,
     InvalidArgumentError,
     InvalidError,
     LimitExceededError,
@@ -154,6 +159,7 @@ __all__ = [
     "ConsistencyTokenInvalidError",
     "ControllerNotAuthorisedError",
     "DomainError",
+    "EtagMismatchError",
     "ExportExpiredError",
     "ExportNotFoundError",
     "FieldNotInCategoryError",
@@ -174,6 +180,7 @@ __all__ = [
     "NoticeNotFoundError",
     "PageTokenInvalidError",
     "ParentalAuthorityRequiredError",
+    "PartitionLostError",
     "PlanHashMismatchError",
     "PolicyVersionNotFoundError",
     "PolicyVersionNotInForceError",
@@ -194,6 +201,7 @@ __all__ = [
     "StorageUnavailableError",
     "SubjectErasedError",
     "SubjectNotFoundError",
+    "SubscriptionNotFoundError",
     "SweepNotFoundError",
     "TenantNotFoundError",
     "TextNotFoundError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.domain.errors.refusal import Code, DomainError
+from server.domain.errors.refusal import Code, DomainError, ForbiddenByStateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,13 @@ class RequestIdReusedError(DomainError):
     def __init__(self) -> None:
         """Refuse without telling what the other call was."""
         super().__init__("request_id was used by a call with another content")
+
+
+class EtagMismatchError(ForbiddenByStateError):
+    """The resource was changed since the caller read it (AIP-154)."""
+
+    reason = "ETAG_MISMATCH"
+    words = "the etag is not the current one; read the resource again"
 
 
 class NotBuiltYetError(DomainError):
