@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server.domain.change import Kind, Table
-from server.domain.ledger import Entry
+from server.domain.errors import LedgerEntryNotFoundError, NotSequencedYetError
+from server.domain.ledger import LEDGER, Entry
+from server.domain.ledger.log import BeyondLogError, Log
 from server.domain.ports import Query
 from server.domain.values import Role, just_before
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from server.domain.call import Call
+    from server.domain.ledger.checkpoint import Checkpoint
     from server.domain.ports import Ports, Scalar
     from server.domain.tenants import Tenants
     from server.domain.values import SubjectId
 
-LEDGER = Table(Kind.LEDGER)
+EXPORTED_AT_ONCE = 500
+"""Entries in one message of an export, some 300 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Audit:
         """Work on *ports*, for *tenants*."""
         self._ports = ports
         self._tenants = tenants
+        self._log = Log(ports.reader)
 
     async def entries(
         self, call: Call, wanted: Wanted, *, after: tuple[object, str] | None, limit: int
@@ -73,6 +77,76 @@ class Audit:
             limit=limit,
         )
         return await self._ports.reader.find(query, Entry)
+
+    async def entry(self, call: Call, id: str) -> Entry:
+        """Return the entry *id*.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+            LedgerEntryNotFoundError: its log has no such entry.
+        """
+        tenant = id.rpartition("/")[0]
+        await self._require_log(call, tenant)
+        found = await self._ports.reader.get(LEDGER, tenant, id, Entry)
+        if found is None:
+            raise LedgerEntryNotFoundError
+        return found
+
+    async def checkpoint(self, call: Call, tenant: str) -> Checkpoint:
+        """Return the newest checkpoint of a log.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+            NotSequencedYetError: there is no checkpoint yet.
+        """
+        await self._require_log(call, tenant)
+        found = await self._log.checkpoint(tenant)
+        if found is None:
+            raise NotSequencedYetError
+        return found
+
+    async def export(self, tenant: str, start: int, end: int) -> AsyncIterator[Sequence[Entry]]:
+        """Yield the entries of a log from position *start* on and before *end*, in order."""
+        while start < end:
+            query = Query(
+                LEDGER,
+                tenant,
+                at_least={"position": start},
+                at_most={"position": end - 1},
+                order="position",
+                limit=EXPORTED_AT_ONCE,
+            )
+            entries = await self._ports.reader.find(query, Entry)
+            if not entries:
+                return
+            yield entries
+            start += len(entries)
+
+    async def inclusion_proof(self, tenant: str, position: int, size: int) -> Sequence[bytes]:
+        """Return the proof that the entry at *position* is in its log of a *size* above that.
+
+        Raises:
+            NotSequencedYetError: the log has not reached that size.
+        """
+        try:
+            return await self._log.inclusion_proof(tenant, position, size)
+        except BeyondLogError:
+            raise NotSequencedYetError from None
+
+    async def consistency_proof(
+        self, call: Call, tenant: str, first: int, second: int
+    ) -> Sequence[bytes]:
+        """Return the proof that a log only grew from size *first*, at least 1, to *second*.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+            NotSequencedYetError: the log has not reached the later size.
+        """
+        await self._require_log(call, tenant)
+        try:
+            return await self._log.consistency_proof(tenant, first, second)
+        except BeyondLogError:
+            raise NotSequencedYetError from None
 
     def jwks(self) -> Mapping[str, Sequence[Mapping[str, str]]]:
         """Return the public keys of receipts, certificates and checkpoints (RFC 7517)."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 
 from privacyrights.v1 import audit_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from server.domain.audit import Audit, Wanted
 from server.domain.call import Call
+from server.domain.errors import NotSequencedYetError
 from server.domain.ledger import Entry
+from server.domain.ledger.checkpoint import Checkpoint
+from server.domain.ledger.leaf import leaf_bytes
 from server.domain.ports import Clock
 from server.domain.values import InvalidValueError
 from server.handlers import names
@@ -44,6 +48,79 @@ class AuditHandler:
         return pb.ListLedgerEntriesResponse(
             entries=[_entry(entry) for entry in shown], next_page_token=token
         )
+
+    async def GetLedgerEntry(
+        self, request: pb.GetLedgerEntryRequest, call: Call
+    ) -> pb.GetLedgerEntryResponse:
+        """Return one entry."""
+        fields = Fields(self._clock.now())
+        id = fields.take("name", names.ledger_entry, request.name)
+        fields.done()
+        return pb.GetLedgerEntryResponse(entry=_entry(await self._audit.entry(call, id)))
+
+    async def ExportLedger(
+        self, request: pb.ExportLedgerRequest, call: Call
+    ) -> AsyncIterator[pb.ExportLedgerResponse]:
+        """Stream a log in order, and at its end the checkpoint."""
+        fields = Fields(self._clock.now())
+        tenant = fields.take("parent", names.log, request.parent)
+        start, end = request.start_position, request.end_position
+        if start < 0:
+            fields.wrong("start_position", "must not be negative")
+        if end < 0 or 0 < end < start:
+            fields.wrong("end_position", "must not be before start_position")
+        fields.done()
+        checkpoint = await self._audit.checkpoint(call, tenant)
+        if max(start, end) > checkpoint.size:
+            raise NotSequencedYetError
+        async for entries in self._audit.export(tenant, start, end or checkpoint.size):
+            yield pb.ExportLedgerResponse(entries=[_entry(entry) for entry in entries])
+        if end in (0, checkpoint.size):
+            yield pb.ExportLedgerResponse(checkpoint=_checkpoint(checkpoint))
+
+    async def GetCheckpoint(
+        self, request: pb.GetCheckpointRequest, call: Call
+    ) -> pb.GetCheckpointResponse:
+        """Return the newest checkpoint of a log."""
+        fields = Fields(self._clock.now())
+        tenant = fields.take("parent", names.log, request.parent)
+        fields.done()
+        found = await self._audit.checkpoint(call, tenant)
+        return pb.GetCheckpointResponse(checkpoint=_checkpoint(found))
+
+    async def GetInclusionProof(
+        self, request: pb.GetInclusionProofRequest, call: Call
+    ) -> pb.GetInclusionProofResponse:
+        """Prove that an entry is in the log of a given size."""
+        fields = Fields(self._clock.now())
+        id = fields.take("entry", names.ledger_entry, request.entry)
+        if request.size < 1:
+            fields.wrong("size", "must be at least 1")
+        fields.done()
+        entry = await self._audit.entry(call, id)
+        if entry.position is None:
+            raise NotSequencedYetError
+        if entry.position >= request.size:
+            fields.wrong("size", "must be more than the entry's position")
+            fields.done()
+        hashes = await self._audit.inclusion_proof(entry.tenant, entry.position, request.size)
+        return pb.GetInclusionProofResponse(position=entry.position, hashes=hashes)
+
+    async def GetConsistencyProof(
+        self, request: pb.GetConsistencyProofRequest, call: Call
+    ) -> pb.GetConsistencyProofResponse:
+        """Prove that a log only grew between two sizes."""
+        fields = Fields(self._clock.now())
+        tenant = fields.take("parent", names.log, request.parent)
+        if request.first_size < 1:
+            fields.wrong("first_size", "must be at least 1")
+        if request.second_size < request.first_size:
+            fields.wrong("second_size", "must not be below first_size")
+        fields.done()
+        hashes = await self._audit.consistency_proof(
+            call, tenant, request.first_size, request.second_size
+        )
+        return pb.GetConsistencyProofResponse(hashes=hashes)
 
     async def ListKeys(self, _request: pb.ListKeysRequest, _call: Call) -> pb.ListKeysResponse:
         """List the public keys as a JWK set."""
@@ -99,4 +176,16 @@ def _entry(entry: Entry) -> pb.LedgerEntry:
         reason=entry.reason,
         target=entry.target,
         commitment=entry.commitment,
+        position=entry.position,
+        leaf_hash=entry.leaf_hash,
+        leaf=b"" if entry.position is None else leaf_bytes(entry),
+    )
+
+
+def _checkpoint(checkpoint: Checkpoint) -> pb.Checkpoint:
+    return pb.Checkpoint(
+        size=checkpoint.size,
+        root_hash=checkpoint.root,
+        note=checkpoint.note,
+        sign_time=timestamp(checkpoint.sign_time),
     )

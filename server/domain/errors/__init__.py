@@ -10,6 +10,7 @@
     │   ├── catalogue        PurposeNotFoundError · CategoryNotFoundError · TextNotFoundError
     │   │                    PolicyVersionNotFoundError · RetentionRuleNotFoundError
     │   │                    CatalogueChangeNotFoundError · InstructionNotFoundError
+    │   ├── consent          ConsentDecisionNotFoundError
     │   ├── records          RecordNotFoundError
     │   ├── rights           RightsRequestNotFoundError · ExportNotFoundError
     │   │                    CertificateNotFoundError
@@ -36,7 +37,7 @@
     │   ├── disclosure       RecipientNotVettedError · CommercialDisclosureError
     │   │                    LegalGroundMissingError
     │   ├── breach           BreachClosedError
-    │   └── audit            CommitmentMissingError
+    │   └── audit            CommitmentMissingError · NotSequencedYetError
     ├── PERMISSION_DENIED    ProcessingNotAllowedError
     ├── UNIMPLEMENTED        NotBuiltYetError
     ├── RESOURCE_EXHAUSTED   LimitExceededError
@@ -51,7 +52,11 @@ and one for the request, the storage, and what a refusal is.
 """
 
 from server.domain.errors.assistance import InquiryNotFoundError
-from server.domain.errors.audit import CommitmentMissingError, LedgerEntryNotFoundError
+from server.domain.errors.audit import (
+    CommitmentMissingError,
+    LedgerEntryNotFoundError,
+    NotSequencedYetError,
+)
 from server.domain.errors.breach import (
     BreachClosedError,
     BreachNotFoundError,
@@ -70,6 +75,7 @@ from server.domain.errors.catalogue import (
     TextNotFoundError,
 )
 from server.domain.errors.consent import (
+    ConsentDecisionNotFoundError,
     ConsentNotBasisError,
     ParentalAuthorityRequiredError,
     PolicyVersionNotInForceError,
@@ -155,6 +161,7 @@ __all__ = [
     "CommitmentMissingError",
     "ConcurrentChangeError",
     "ConflictError",
+    "ConsentDecisionNotFoundError",
     "ConsentNotBasisError",
     "ConsistencyTokenInvalidError",
     "ControllerNotAuthorisedError",
@@ -177,6 +184,7 @@ __all__ = [
     "LimitExceededError",
     "NotBuiltYetError",
     "NotFoundError",
+    "NotSequencedYetError",
     "NoticeNotFoundError",
     "PageTokenInvalidError",
     "ParentalAuthorityRequiredError",

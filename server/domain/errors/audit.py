@@ -16,3 +16,10 @@ class CommitmentMissingError(ForbiddenByStateError):
 
     reason = "COMMITMENT_MISSING"
     words = "the entry commits to no content"
+
+
+class NotSequencedYetError(ForbiddenByStateError):
+    """The log hasn't come as far as what is asked for needs; it will have within a second."""
+
+    reason = "NOT_SEQUENCED_YET"
+    words = "the log has not been sequenced and signed that far yet; ask again in a second"

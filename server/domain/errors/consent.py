@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from server.domain.errors.refusal import Code, DomainError, ForbiddenByStateError
+from server.domain.errors.refusal import Code, DomainError, ForbiddenByStateError, NotFoundError
+
+
+class ConsentDecisionNotFoundError(NotFoundError):
+    """No such decision."""
+
+    reason, thing = "CONSENT_DECISION_NOT_FOUND", "consent decision"
 
 
 class PurposeRetiredError(ForbiddenByStateError):
