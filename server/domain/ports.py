@@ -199,6 +199,26 @@ class Keyring(Protocol):
 
     async def sign(self, payload: bytes, *, type: str) -> str:
         """Return *payload* as a compact JWS (RFC 7515, EdDSA) whose header has `typ` *type*."""
+    async def salt(self, subject: Subject, entry: str) -> bytes:
+        """Return the salt of what the ledger entry with the id *entry* commits to, 32 bytes.
+
+        It is the same each time, another for each entry, and gone with the key of *subject*.
+
+        Raises:
+            SubjectErasedError: the key was destroyed.
+        """
+        ...
+
+    async def salt_for_tenant(self, tenant: str, entry: str, *, key: bytes = b"") -> bytes:
+        """Return the salt of an entry about no person, 32 bytes; *tenant* "" is the platform.
+
+        *key* is the wrapped key of a tenant that isn't stored yet.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+        """
+        ...
+
         ...
 
     async def sign_bytes(self, content: bytes) -> Signature:

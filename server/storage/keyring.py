@@ -1,6 +1,7 @@
 """The key hierarchy: key service → tenant key → subject key → what is kept about a person.
 
-A tenant key also gives the key of what is kept about the tenant's professionals.
+A tenant key also gives the key of what is kept about the tenant's professionals. Tenant and
+subject keys give the salts of what the ledger commits to.
 Destroying the one wrapped copy of a subject key destroys everything sealed under it, in
 every process, with the next read: subject keys are never cached (Art. 17, Art. 32(1)(a)).
 """
@@ -133,6 +134,34 @@ class EnvelopeKeyring:
         keys = await self._tenant_keys(tenant)
         return envelope.unseal(keys.content, sealed, self._tenant_content_binding(tenant, context))
 
+    async def salt(self, subject: Subject, entry: str) -> bytes:
+        """Return the salt of what the ledger entry with the id *entry* commits to, 32 bytes.
+
+        Raises:
+            SubjectErasedError: the key was destroyed.
+            SealedContentCorruptError: the wrapped key isn't what we wrapped for this subject.
+        """
+        # HKDF-Expand of one block: the key is uniform, there is nothing to extract (RFC 5869, 3.3).
+        salts = hmac.digest(await self._subject_key(subject), b"ledger-salts/v1\x01", "sha256")
+        return hmac.digest(salts, self._salt_binding(str(subject.generation), entry), "sha256")
+
+    async def salt_for_tenant(self, tenant: str, entry: str, *, key: bytes = b"") -> bytes:
+        """Return the salt of an entry about no person, 32 bytes; *tenant* "" is the platform.
+
+        *key* is the wrapped key of a tenant that isn't stored yet.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+        """
+        binding = self._salt_binding(tenant, entry)
+        if not tenant:
+            return self._service.fingerprint(binding)
+        if key:
+            keys = _TenantKeys(await self._service.unwrap(key, _tenant_context(tenant)))
+        else:
+            keys = await self._tenant_keys(tenant)
+        return hmac.digest(keys.salts, binding, "sha256")
+
     async def new_tenant_key(self, tenant: str) -> bytes:
         """Return a fresh tenant key, wrapped by the key service, for the tenant's document."""
         return await self._service.wrap(os.urandom(envelope.KEY_BYTES), _tenant_context(tenant))
@@ -189,11 +218,14 @@ class EnvelopeKeyring:
         return _TenantKeys(await self._service.unwrap(stored.key, _tenant_context(tenant)))
 
     async def _subject_cipher(self, subject: Subject) -> AESGCM:
+        return AESGCM(await self._subject_key(subject))
+
+    async def _subject_key(self, subject: Subject) -> bytes:
         if subject.key is None:
             raise SubjectErasedError(generation=subject.generation)
         keys = await self._tenant_keys(subject.tenant)
         bound_to = self._key_binding(subject.tenant, subject.reference)
-        return AESGCM(envelope.unseal(keys.wrapping, subject.key, bound_to))
+        return envelope.unseal(keys.wrapping, subject.key, bound_to)
 
     def _key_binding(self, tenant: str, reference: str) -> bytes:
         return envelope.binding("subject-key/v1", tenant, reference)
@@ -205,6 +237,9 @@ class EnvelopeKeyring:
     def _tenant_content_binding(self, tenant: str, context: str) -> bytes:
         return envelope.binding("tenant-content/v1", context, tenant)
 
+    def _salt_binding(self, owner: str, entry: str) -> bytes:
+        return envelope.binding("ledger-salt/v1", owner, entry)
+
 
 class _TenantKeys:
     """What is derived from one tenant key: a key for each use, so that none weakens another.
@@ -213,18 +248,20 @@ class _TenantKeys:
         references: makes pseudonyms of subjects.
         wrapping: wraps subject keys.
         content: seals what is kept about the tenant's professionals.
+        salts: salts what the ledger commits to in entries about no person, 32 bytes.
     """
 
-    __slots__ = ("content", "references", "wrapping")
+    __slots__ = ("content", "references", "salts", "wrapping")
 
     def __init__(self, tenant_key: bytes) -> None:
         self.references = hmac.new(_derive(tenant_key, b"reference/v1"), digestmod=sha256)
         self.wrapping = AESGCM(_derive(tenant_key, b"subject-keys/v1"))
         self.content = AESGCM(_derive(tenant_key, b"tenant-content/v1"))
+        self.salts = _derive(tenant_key, b"ledger-salts/v1")
 
 
-def _derive(tenant_key: bytes, info: bytes) -> bytes:
-    return HKDF(SHA256(), length=envelope.KEY_BYTES, salt=None, info=info).derive(tenant_key)
+def _derive(key: bytes, info: bytes) -> bytes:
+    return HKDF(SHA256(), length=envelope.KEY_BYTES, salt=None, info=info).derive(key)
 
 
 def _tenant_context(tenant: str) -> str:

@@ -1,0 +1,139 @@
+"""Commitments: what an entry says about content that it must not hold (Art. 5(2), 17, 25).
+
+A commitment is the SHA-256 of a salt followed by the content as canonical JSON. Who is given
+both can check it; without the salt nobody can learn the content from it, not even by trying
+every likely one. The salt is nowhere stored. It is derived from the entry and from the key
+that the content is kept under, and so it goes with that key: of the person, if the entry is
+about one; else of the tenant; of the platform's own entries, from a key of the key service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, cast
+
+from server.domain.ledger.canonical import canonical
+
+if TYPE_CHECKING:
+    from server.domain.ledger.entry import Entry
+    from server.domain.ports import Keyring
+    from server.domain.subject import Subject
+
+SALT_BYTES = 32
+
+_DECISION = (
+    "purpose",
+    "purpose_version",
+    "choice",
+    "decision_time",
+    "policy_version",
+    "text_digest",
+    "locale",
+    "expire_time",
+    "method",
+    "explicit",
+    "parental_authority",
+    "evidence_digest",
+)
+_MESSAGE = ("side", "author", "text")
+_REVIEW = ("reviewer", "approved", "note", "evidence_digest")
+
+CONTENTS: Mapping[str, tuple[str, ...]] = {
+    "breach.closed": ("lessons",),
+    "breach.measure_logged": ("measure",),
+    "breach.notice_acknowledged": ("acknowledged_by",),
+    "breach.notice_created": ("facts", "affected_count", "categories"),
+    "breach.reported": ("facts", "scope"),
+    "breach.risk_assessed": ("level", "reasoning"),
+    "catalogue.change_approved": _REVIEW,
+    "catalogue.change_proposed": ("proposal", "proposer", "reason"),
+    "catalogue.change_rejected": _REVIEW,
+    "chatbot.created": ("display_name",),
+    "chatbot.used": ("last_interaction_date",),
+    "consent.granted": _DECISION,
+    "consent.refused": _DECISION,
+    "consent.withdrawn": _DECISION,
+    "contact.set": ("display_name", "address"),
+    "disclosure.recorded": ("recipient", "categories", "disclosure_time", "legal_demand"),
+    "inquiry.answered": _MESSAGE,
+    "inquiry.continued": _MESSAGE,
+    "inquiry.opened": ("about", "title", *_MESSAGE),
+    "instruction.recorded": ("category", "text", "instructed_by", "evidence_digest"),
+    "interaction.recorded": ("first_date", "last_date"),
+    "recipient.created": (
+        "display_name",
+        "kind",
+        "country",
+        "purposes",
+        "contract",
+        "safeguard",
+        "safeguard_expire_time",
+        "vetting_digest",
+        "vetting_time",
+    ),
+    "record.deleted": ("key",),
+    "record.put": ("key", "purpose_version", "source", "fields"),
+    "retention.sweep_planned": ("rule", "rule_version", "months", "plan_hash", "due"),
+    "rights.request_authorised": ("authorised_by", "instruction"),
+    "rights.request_created": ("right", "receive_time", "statement"),
+    "rights.request_refused": ("ground", "explanation"),
+    "tenant.created": ("display_name", "time_zone"),
+}
+"""Type of entry → the members of the content that it commits to; all other types commit to none.
+
+A member that is null, false, 0 or empty is left out. What the entry itself says – the
+purpose, the target – isn't said again. Nothing is committed to where there is nothing more
+to say (`record.read`, whose data is not kept a second time), where the key goes in the same
+change (`subject.erased`), and about a life that has ended.
+"""
+
+
+def content_of(type: str, *sources: object) -> bytes:
+    """Return what an entry of *type* commits to, as canonical JSON.
+
+    Each member is taken from the first of *sources* that has it: by name from a mapping, as an
+    attribute from anything else.
+
+    Raises:
+        KeyError: the type commits to nothing, or no source has one of its members.
+    """
+    return canonical({name: _member(name, sources) for name in CONTENTS[type]})
+
+
+def commitment(salt: bytes, content: bytes) -> bytes:
+    """Return what commits to *content*: 32 bytes."""
+    return sha256(salt + content).digest()
+
+
+async def committed(
+    keyring: Keyring, entry: Entry, *sources: object, subject: Subject | None = None
+) -> Entry:
+    """Return *entry* with the commitment to its content, as `content_of` makes it of *sources*.
+
+    It is salted under the key of *subject* if the entry is about one; of one whose key is gone
+    it says nothing. Else under that of the tenant, or of the platform.
+
+    Raises:
+        TenantNotFoundError: there is no such tenant.
+    """
+    if subject is None:
+        salt, generation = await keyring.salt_for_tenant(entry.tenant, entry.id), None
+    elif subject.is_erased:
+        return entry
+    else:
+        salt, generation = await keyring.salt(subject, entry.id), subject.generation
+    found = commitment(salt, content_of(entry.type, *sources))
+    return replace(entry, commitment=found, generation=generation)
+
+
+def _member(name: str, sources: tuple[object, ...]) -> object:
+    for source in sources:
+        if isinstance(source, Mapping):
+            given = cast("Mapping[str, object]", source)
+            if name in given:
+                return given[name]
+        elif hasattr(source, name):
+            return getattr(source, name)
+    raise KeyError(name)
