@@ -25,7 +25,9 @@ from server.domain.subjects import subjects
 from server.domain.values import Role
 
 pb = subject_rights_service_pb2
-LOGIN = pb.IdentityAttestation(assurance=pb.IDENTITY_ASSURANCE_SUBSTANTIAL, method="platform-login")
+LOGIN = pb.IdentityAttestation(
+    assurance=pb.IDENTITY_ASSURANCE_SUBSTANTIAL, method=pb.IDENTITY_METHOD_PLATFORM_LOGIN
+)
 
 
 async def give_access(stage: Stage, narrator: Narrator) -> None:
@@ -45,13 +47,14 @@ async def give_access(stage: Stage, narrator: Narrator) -> None:
             request_id=new_request_id(),
         )
     )
-    request = created.request
+    request = created.rights_request
     narrator.tell(f"Due by {request.due_time.ToJsonString()}: one calendar month, Paris time.")
     done = await stage.rights.ExecuteRightsRequest(
         pb.ExecuteRightsRequestRequest(name=request.name, request_id=new_request_id())
     )
     narrator.expect(
-        "the request is completed", holds=done.request.state == pb.RIGHTS_REQUEST_STATE_COMPLETED
+        "the request is completed",
+        holds=done.rights_request.state == pb.RIGHTS_REQUEST_STATE_COMPLETED,
     )
     export = b""
     async for piece in stage.rights.DownloadExport(
@@ -83,7 +86,7 @@ async def erase(stage: Stage, narrator: Narrator) -> None:
             request_id=new_request_id(),
         )
     )
-    name = created.request.name
+    name = created.rights_request.name
     execute = pb.ExecuteRightsRequestRequest(name=name, request_id=new_request_id())
     await narrator.expect_refused(
         "nothing happens before the tenant has said so",
@@ -100,9 +103,9 @@ async def erase(stage: Stage, narrator: Narrator) -> None:
     )
     narrator.expect(
         f"{FLOWERS.title} authorises it, and it is completed",
-        holds=done.request.state == pb.RIGHTS_REQUEST_STATE_COMPLETED,
+        holds=done.rights_request.state == pb.RIGHTS_REQUEST_STATE_COMPLETED,
     )
-    reference = done.request.subject_reference
+    reference = done.rights_request.subject_reference
     tenant = FLOWERS.tenant.removeprefix("tenants/")
     kept = await stage.reader.get(
         subjects(Role.PROCESSOR), tenant, f"{tenant}/{reference}", Subject

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from server.domain.commands import Commands, Decision
 from server.domain.ledger import new_entry
+from server.domain.ports import DEFAULT_FRESHNESS
 from server.domain.subjects import Subjects, saved
 
 if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.change import Committed
-    from server.domain.ports import Ports
+    from server.domain.ports import Freshness, Ports
     from server.domain.subject import Subject
     from server.domain.values import SubjectId
 
@@ -67,13 +68,15 @@ class Registration:
 
         return await self._commands.run(call, who.tenant, Summary, decide)
 
-    async def get(self, call: Call, who: SubjectId) -> Summary:
+    async def get(
+        self, call: Call, who: SubjectId, *, freshness: Freshness = DEFAULT_FRESHNESS
+    ) -> Summary:
         """Return what is known of *who*.
 
         Raises:
             TenantNotFoundError, SubjectNotFoundError: of the tenant or subject.
         """
-        return summary(await self._subjects.require(call, who))
+        return summary(await self._subjects.require(call, who, freshness=freshness))
 
 
 def summary(subject: Subject) -> Summary:

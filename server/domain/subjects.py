@@ -127,7 +127,7 @@ class Subjects:
             sealed_id=None,
             entry="",
         )
-        sealed = await self._ports.keyring.seal(blank, who.value.encode(), SEALED_ID)
+        sealed = await self._ports.keyring.seal(blank, who.known_as.encode(), SEALED_ID)
         return replace(blank, sealed_id=sealed)
 
 

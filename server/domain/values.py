@@ -23,6 +23,7 @@ CLOCK_SKEW = timedelta(seconds=60)
 _STEP = timedelta(milliseconds=1)
 
 _RESOURCE_ID = re.compile(r"[a-z][a-z0-9_-]{0,61}[a-z0-9]|[a-z]")
+_VISITOR_ID = re.compile(r"[A-Za-z0-9._-]{16,64}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -46,12 +47,19 @@ class SubjectId:
 
     `generation` 0 means "whichever is current"; a positive one ties a write to the
     life of the subject it was made for, so that a late one is refused after erasure.
+    `is_visitor`: the id is that of a browser; an account with an equal one is somebody else.
     """
 
     role: Role
     tenant: str
     value: str
     generation: int = 0
+    is_visitor: bool = False
+
+    @property
+    def known_as(self) -> str:
+        """What nobody else of the tenant and role is known as: an account's id has no space."""
+        return f"visitor {self.value}" if self.is_visitor else self.value
 
     def __repr__(self) -> str:
         """Keep the id itself, which is personal data, out of logs and tracebacks."""
@@ -78,6 +86,15 @@ def subject_value(text: str) -> str:
         raise InvalidValueError(f"must not be longer than {MAX_SUBJECT_ID_BYTES} bytes")
     if any(unicodedata.category(character).startswith(("C", "Z")) for character in text):
         raise InvalidValueError("must not have spaces, control or unassigned characters")
+    return text
+
+
+def visitor_value(text: str) -> str:
+    """Return *text* as the random id that a site made for a visitor's browser."""
+    if not text:
+        raise InvalidValueError("must not be empty")
+    if not _VISITOR_ID.fullmatch(text):
+        raise InvalidValueError("must be 16-64 characters of A-Z, a-z, 0-9, '.', '_' and '-'")
     return text
 
 

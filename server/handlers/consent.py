@@ -26,12 +26,13 @@ from server.domain.errors import (
     StorageUnavailableError,
     TenantNotFoundError,
 )
+from server.domain.identifiers import role_of
 from server.domain.ports import Clock, Freshness
 from server.domain.subject import Choice
 from server.domain.values import SubjectId, locale, optional_sentence, sha256_digest
 from server.handlers import names
 from server.handlers.failures import item_failure
-from server.handlers.fields import Fields
+from server.handlers.fields import ROLE_NUMBERS, Fields
 from server.handlers.pages import page
 from server.handlers.times import timestamp
 
@@ -55,6 +56,8 @@ _METHODS_OUT = {method: number for number, method in _METHODS.items()}
 _STATES = {state: pb.ConsentState.Value(f"CONSENT_STATE_{state.name}") for state in State}
 _BASES = {basis: catalogue_pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}") for basis in LegalBasis}
 
+_CHECK_NOT_BUILT = ("as_of_time", "categories")
+
 _OF_THE_WHOLE_BATCH = (
     ConsistencyTokenInvalidError,
     StorageUnavailableError,
@@ -68,8 +71,8 @@ class ConsentHandler:
 
     SERVICE = "privacyrights.v1.ConsentService"
     NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "CheckProcessing": ("as_of_time",),
-        "BatchCheckProcessing": ("checks.as_of_time",),
+        "CheckProcessing": _CHECK_NOT_BUILT,
+        "BatchCheckProcessing": tuple(f"checks.{field}" for field in _CHECK_NOT_BUILT),
     }
 
     def __init__(self, consents: Consents, clock: Clock) -> None:
@@ -84,7 +87,7 @@ class ConsentHandler:
         committed = await self._consents.record(call, self._decision(request))
         outcome = committed.outcome
         return pb.RecordConsentResponse(
-            decision=names.to_name("consentDecisions", outcome.decision),
+            consent_decision=names.to_name("consentDecisions", outcome.decision),
             record_time=timestamp(outcome.record_time),
             generation=outcome.generation,
             consistency_token=committed.token,
@@ -98,8 +101,12 @@ class ConsentHandler:
         fields.request_id(request.request_id)
         who = fields.subject("subject", request.subject)
         time = fields.past_time("decision_time", request, request.decision_time)
+        method = _method(fields, request.method)
+        evidence = fields.optional("evidence_digest", sha256_digest, request.evidence_digest)
         fields.done()
-        committed = await self._consents.withdraw_all(call, who, time)
+        committed = await self._consents.withdraw_all(
+            call, who, time, method=method, evidence_digest=evidence
+        )
         return pb.WithdrawAllConsentsResponse(
             purposes=[f"purposes/{purpose}" for purpose in committed.outcome.purposes],
             record_time=timestamp(committed.outcome.record_time),
@@ -118,6 +125,18 @@ class ConsentHandler:
         found = await self._consents.list(call, who, as_of=as_of, freshness=freshness)
         return pb.ListConsentsResponse(consents=[_consent(consent) for consent in found])
 
+    async def GetConsentDecision(
+        self, request: pb.GetConsentDecisionRequest, call: Call
+    ) -> pb.GetConsentDecisionResponse:
+        """Return one decision."""
+        fields = Fields(self._clock.now())
+        name = fields.take("name", _name, request.name)
+        freshness = fields.freshness(request.consistency)
+        fields.done()
+        tenant, id = name
+        found = await self._consents.decision(call, tenant=tenant, decision=id, freshness=freshness)
+        return pb.GetConsentDecisionResponse(consent_decision=_decision(found))
+
     async def ListConsentDecisions(
         self, request: pb.ListConsentDecisionsRequest, call: Call
     ) -> pb.ListConsentDecisionsResponse:
@@ -126,13 +145,19 @@ class ConsentHandler:
         asked = page(fields, request)
         who = fields.subject("subject", request.subject)
         purpose = fields.optional("purpose", names.purpose, request.purpose)
+        freshness = fields.freshness(request.consistency)
         fields.done()
         found = await self._consents.history(
-            call, who, purpose=purpose, after=asked.after, limit=asked.limit
+            call,
+            who,
+            purpose=purpose,
+            after=asked.after,
+            limit=asked.limit,
+            freshness=freshness,
         )
         shown, token = asked.cut(found, lambda decision: (decision.number, decision.id))
         return pb.ListConsentDecisionsResponse(
-            decisions=[_decision(decision) for decision in shown], next_page_token=token
+            consent_decisions=[_decision(decision) for decision in shown], next_page_token=token
         )
 
     async def CheckProcessing(
@@ -140,13 +165,14 @@ class ConsentHandler:
     ) -> pb.CheckProcessingResponse:
         """Answer whether a subject's data may be processed for a purpose."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, "as_of_time")
+        fields.not_built(request, *_CHECK_NOT_BUILT)
         who = fields.subject("subject", request.subject)
         purpose = fields.take("purpose", names.purpose, request.purpose)
         freshness = fields.freshness(request.consistency)
         fields.done()
-        verdict = await self._consents.check(call, who, purpose, freshness=freshness)
-        return pb.CheckProcessingResponse(verdict=_verdict(verdict))
+        return pb.CheckProcessingResponse(
+            verdict=await self._checked(call, who, purpose, freshness)
+        )
 
     async def BatchCheckProcessing(
         self, request: pb.BatchCheckProcessingRequest, call: Call
@@ -172,7 +198,7 @@ class ConsentHandler:
     def _check(
         self, fields: Fields, index: int, check: pb.CheckProcessingRequest
     ) -> tuple[SubjectId, str]:
-        fields.not_built(check, "as_of_time")
+        fields.not_built(check, *_CHECK_NOT_BUILT)
         if check.HasField("consistency"):
             fields.wrong(f"checks[{index}].consistency", "must be given for the whole batch only")
         return (
@@ -184,12 +210,18 @@ class ConsentHandler:
         self, call: Call, who: SubjectId, purpose: str, freshness: Freshness
     ) -> pb.BatchCheckProcessingResponse.Outcome:
         try:
-            verdict = await self._consents.check(call, who, purpose, freshness=freshness)
+            verdict = await self._checked(call, who, purpose, freshness)
         except _OF_THE_WHOLE_BATCH:
             raise
         except DomainError as error:
             return pb.BatchCheckProcessingResponse.Outcome(failure=item_failure(error))
-        return pb.BatchCheckProcessingResponse.Outcome(verdict=_verdict(verdict))
+        return pb.BatchCheckProcessingResponse.Outcome(verdict=verdict)
+
+    async def _checked(
+        self, call: Call, who: SubjectId, purpose: str, freshness: Freshness
+    ) -> pb.Verdict:
+        verdict = await self._consents.check(call, who, purpose, freshness=freshness)
+        return _verdict(verdict, await self._consents.reference(who))
 
     def _decision(self, request: pb.RecordConsentRequest) -> NewDecision:
         fields = Fields(self._clock.now())
@@ -203,7 +235,7 @@ class ConsentHandler:
             shown=_shown(fields, request, required=granted),
             decision_time=fields.past_time("decision_time", request, request.decision_time),
             expire_time=fields.future_time("expire_time", request, request.expire_time),
-            method=fields.optional_choice("method", _METHODS, request.method) or Method.UNSPECIFIED,
+            method=_method(fields, request.method),
             explicit=request.explicit,
             parental_authority=_parental_authority(fields, request),
             evidence_digest=fields.optional(
@@ -214,6 +246,17 @@ class ConsentHandler:
             fields.wrong("expire_time", "must be given with a grant only")
         fields.done()
         return decision
+
+
+def _name(text: str) -> tuple[str, str]:
+    """Parse the name of a decision, whose id tells the regime."""
+    tenant, id = names.consent_decision(text)
+    role_of(id)
+    return tenant, id
+
+
+def _method(fields: Fields, number: int) -> Method:
+    return fields.optional_choice("method", _METHODS, number) or Method.UNSPECIFIED
 
 
 def _shown(fields: Fields, request: pb.RecordConsentRequest, *, required: bool) -> Shown | None:
@@ -247,7 +290,7 @@ def _consent(consent: Consent) -> pb.Consent:
     return pb.Consent(
         purpose=f"purposes/{consent.purpose}",
         state=_STATES[consent.state],
-        decision=_decision(consent.decision),
+        consent_decision=_decision(consent.decision),
     )
 
 
@@ -268,6 +311,8 @@ def _decision(decision: ConsentDecision) -> pb.ConsentDecision:
         purpose_version=decision.purpose_version,
         generation=decision.generation,
         evidence_digest=decision.evidence_digest,
+        role=ROLE_NUMBERS[role_of(decision.id.rpartition("/")[2])],
+        subject_reference=decision.reference,
     )
 
 
@@ -281,7 +326,7 @@ def _authority(authority: ParentalAuthority | None) -> pb.ParentalAuthority | No
     )
 
 
-def _verdict(verdict: Verdict) -> pb.Verdict:
+def _verdict(verdict: Verdict, reference: str) -> pb.Verdict:
     return pb.Verdict(
         allowed=verdict.allowed,
         reasons=[
@@ -293,4 +338,5 @@ def _verdict(verdict: Verdict) -> pb.Verdict:
         purpose_version=verdict.purpose_version,
         verdict_time=timestamp(verdict.verdict_time),
         expire_time=timestamp(verdict.expire_time),
+        subject_reference=reference,
     )

@@ -26,6 +26,7 @@ from server.domain.values import (
     request_id,
     sentence,
     subject_value,
+    visitor_value,
 )
 from server.handlers.names import tenant
 
@@ -121,6 +122,13 @@ class Fields:
         """Return what *value* of an enum stands for, or None if it isn't given."""
         return self.choice(field, choices, value) if value else None
 
+    def choices(self, field: str, choices: Mapping[Any, R], values: Sequence[int]) -> tuple[R, ...]:
+        """Return what *values* of an enum stand for; each at most once, so no more than it has."""
+        given = self.several(field, values, most=len(choices))
+        return tuple(
+            self.choice(f"{field}[{index}]", choices, value) for index, value in enumerate(given)
+        )
+
     def role(self, field: str, value: int) -> Role:
         """Return *value* as a role; it must be given."""
         return self.choice(field, _ROLES, value)
@@ -133,11 +141,17 @@ class Fields:
         """Return *value* as the subject that the call is about."""
         if value.generation < 0:
             self.wrong(f"{field}.generation", "must not be negative")
+        is_visitor = value.HasField("visitor_id")
         return SubjectId(
             role=self.role(f"{field}.role", value.role),
             tenant=self.take(f"{field}.tenant", tenant, value.tenant),
-            value=self.take(f"{field}.subject_id", subject_value, value.subject_id),
+            value=(
+                self.take(f"{field}.visitor_id", visitor_value, value.visitor_id)
+                if is_visitor
+                else self.take(f"{field}.subject_id", subject_value, value.subject_id)
+            ),
             generation=value.generation,
+            is_visitor=is_visitor,
         )
 
     def time(self, field: str, owner: Message, value: Timestamp) -> datetime | None:

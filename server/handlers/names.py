@@ -43,6 +43,8 @@ breach = _top("breaches")
 """Parse `breaches/{breach}`."""
 recipient = _top("recipients")
 """Parse `recipients/{recipient}`."""
+subscription = _top("subscriptions")
+"""Parse `subscriptions/{subscription}`."""
 
 
 def of_tenant(collection: str) -> Callable[[str], tuple[str, str]]:
@@ -70,6 +72,8 @@ chatbot = of_tenant("chatbots")
 """Parse `tenants/{tenant}/chatbots/{chatbot}`."""
 instruction = of_tenant("instructions")
 """Parse `tenants/{tenant}/instructions/{instruction}`."""
+consent_decision = of_tenant("consentDecisions")
+"""Parse `tenants/{tenant}/consentDecisions/{decision}`."""
 rights_request = of_tenant("rightsRequests")
 """Parse `tenants/{tenant}/rightsRequests/{request}`."""
 notice = of_tenant("notices")

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import ClassVar
+
 from google.protobuf.struct_pb2 import Struct, Value
 
 from privacyrights.v1 import records_service_pb2 as pb
 from server.domain.call import Call
-from server.domain.errors import DomainError
-from server.domain.ports import Clock
+from server.domain.errors import (
+    ConsistencyTokenInvalidError,
+    DomainError,
+    StorageUnavailableError,
+    TenantNotFoundError,
+)
+from server.domain.ports import Clock, Freshness
 from server.domain.records.batches import Outcome, RecordBatches
 from server.domain.records.minimisation import FIELDS, Json, record_key, stated_reason
 from server.domain.records.record import DEFAULT_KEY, NewRecord, Opened, RecordPut, Source, Wanted
 from server.domain.records.records import Records
 from server.domain.registration import Registration, Summary
-from server.domain.values import InvalidValueError
+from server.domain.values import InvalidValueError, SubjectId
 from server.handlers import names
 from server.handlers.failures import item_failure
 from server.handlers.fields import Fields
@@ -21,6 +29,7 @@ from server.handlers.pages import page
 from server.handlers.times import timestamp
 
 MAX_PUTS = 1000
+MAX_SUBJECTS = 1000
 MAX_CATEGORIES = 100
 
 _MAX_INTEGER = 2**53
@@ -29,11 +38,23 @@ _MAX_INTEGER = 2**53
 _SOURCES_OUT = {source: pb.RecordSource.Value(f"RECORD_SOURCE_{source.name}") for source in Source}
 _SOURCES = {number: source for source, number in _SOURCES_OUT.items()}
 
+_OF_THE_WHOLE_BATCH = (
+    ConsistencyTokenInvalidError,
+    StorageUnavailableError,
+    TenantNotFoundError,
+)
+"""What is wrong with everybody of a batch if it is with one."""
+
 
 class RecordsHandler:
     """Answers the calls of RecordsService."""
 
     SERVICE = "privacyrights.v1.RecordsService"
+    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "PutRecord": ("record.expire_time",),
+        "BatchPutRecords": ("requests.record.expire_time",),
+        "ReadRecords": ("keys", "view"),
+    }
 
     def __init__(
         self,
@@ -66,8 +87,40 @@ class RecordsHandler:
         """Return what is known of a subject, without the data."""
         fields = Fields(self._clock.now())
         who = fields.subject("subject", request.subject)
+        freshness = fields.freshness(request.consistency)
         fields.done()
-        return pb.GetSubjectResponse(subject=_summary(await self._registration.get(call, who)))
+        found = await self._registration.get(call, who, freshness=freshness)
+        return pb.GetSubjectResponse(subject=_summary(found))
+
+    async def BatchGetSubjects(
+        self, request: pb.BatchGetSubjectsRequest, call: Call
+    ) -> pb.BatchGetSubjectsResponse:
+        """Return what is known of many subjects, each by itself."""
+        fields = Fields(self._clock.now())
+        given = fields.several("subjects", request.subjects, least=1, most=MAX_SUBJECTS)
+        freshness = fields.freshness(request.consistency)
+        people = [fields.subject(f"subjects[{index}]", who) for index, who in enumerate(given)]
+        fields.done()
+        for index, who in enumerate(people):
+            if (who.tenant, who.role) != (people[0].tenant, people[0].role):
+                fields.wrong(f"subjects[{index}]", "must have the tenant and role of the first")
+        fields.done()
+        # At once, so that their reads go to the database together.
+        outcomes = await asyncio.gather(*(self._known(call, who, freshness) for who in people))
+        # The call is about many: its log line must not name the one that was looked up last.
+        call.notes.pop("subject", None)
+        return pb.BatchGetSubjectsResponse(outcomes=outcomes)
+
+    async def _known(
+        self, call: Call, who: SubjectId, freshness: Freshness
+    ) -> pb.BatchGetSubjectsResponse.Outcome:
+        try:
+            found = await self._registration.get(call, who, freshness=freshness)
+        except _OF_THE_WHOLE_BATCH:
+            raise
+        except DomainError as error:
+            return pb.BatchGetSubjectsResponse.Outcome(failure=item_failure(error))
+        return pb.BatchGetSubjectsResponse.Outcome(subject=_summary(found))
 
     async def PutRecord(self, request: pb.PutRecordRequest, call: Call) -> pb.PutRecordResponse:
         """Keep a record."""
@@ -102,6 +155,7 @@ class RecordsHandler:
     ) -> pb.ReadRecordsResponse:
         """Return a subject's records for a purpose."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, "keys", "view")
         asked = page(fields, request)
         who = fields.subject("subject", request.subject)
         if len(request.categories) > MAX_CATEGORIES:
@@ -174,6 +228,7 @@ def _tenant_of_all(fields: Fields, request: pb.BatchPutRecordsRequest) -> str:
 
 def _new_record(fields: Fields, request: pb.PutRecordRequest) -> NewRecord:
     record = request.record
+    fields.not_built(record, "expire_time")
     who = fields.subject("subject", request.subject)
     key = fields.take("record.key", record_key, record.key or DEFAULT_KEY)
     if key == who.value:

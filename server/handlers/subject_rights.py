@@ -14,24 +14,23 @@ from server.domain.errors import NotBuiltYetError, PageTokenInvalidError
 from server.domain.identifiers import role_of
 from server.domain.ports import Clock
 from server.domain.records.minimisation import stated_reason
-from server.domain.rights.erasure import Erasure, Erasures
+from server.domain.rights.erasure import Erasures
 from server.domain.rights.execution import EXECUTABLE, RightsExecution
 from server.domain.rights.exports import Exports
-from server.domain.rights.request import (
-    Assurance,
-    Ending,
-    Ground,
-    Identity,
-    Result,
-    Right,
-    RightsRequest,
-    State,
-)
-from server.domain.rights.requests import Filter, NewRequest, Readable, RightsRequests
+from server.domain.rights.request import RightsRequest
+from server.domain.rights.requests import Filter, NewRequest, RightsRequests
 from server.domain.values import optional_sentence
 from server.handlers import names
-from server.handlers.fields import ROLE_NUMBERS, Fields
+from server.handlers.fields import Fields
 from server.handlers.pages import Page, page
+from server.handlers.subject_rights_messages import (
+    GROUNDS,
+    RIGHTS,
+    STATES,
+    attested,
+    encoded,
+    encoded_erasure,
+)
 from server.handlers.times import timestamp
 
 MAX_STATEMENT = 5_000
@@ -41,23 +40,21 @@ MAX_EXPLANATION = 2_000
 LAW_APPLIES = datetime(2018, 5, 25, tzinfo=UTC)
 """Since when there are such requests: the GDPR applies (Art. 99(2))."""
 
-_RIGHTS = {pb.RightsRequestKind.Value(f"RIGHTS_REQUEST_KIND_{each.name}"): each for each in Right}
-_RIGHTS_OUT = {right: number for number, right in _RIGHTS.items()}
-_FIELDS_NOT_BUILT = ("corrections", "purpose")
+_FIELDS_NOT_BUILT = (
+    "requester",
+    "corrections",
+    "purposes",
+    "categories",
+    "direct_marketing",
+    "restriction_ground",
+    "lift_time",
+)
 _KINDS_NOT_BUILT = {
     right: f"kind.{pb.RightsRequestKind.Name(number)}"
-    for right, number in _RIGHTS_OUT.items()
+    for number, right in RIGHTS.items()
     if right not in EXECUTABLE
 }
-_STATES = {pb.RightsRequestState.Value(f"RIGHTS_REQUEST_STATE_{each.name}"): each for each in State}
-_STATES_OUT = {state: number for number, state in _STATES.items()}
-_ASSURANCES = {
-    pb.IdentityAssurance.Value(f"IDENTITY_ASSURANCE_{each.name}"): each for each in Assurance
-}
-_ASSURANCES_OUT = {assurance: number for number, assurance in _ASSURANCES.items()}
-_GROUNDS = {pb.RefusalGround.Value(f"REFUSAL_GROUND_{each.name}"): each for each in Ground}
-_GROUNDS_OUT = {ground: number for number, ground in _GROUNDS.items()}
-_ENDINGS = {each: pb.HolderOutcome.Value(f"HOLDER_OUTCOME_{each.name}") for each in Ending}
+_NOT_BUILT_OF_REFUSAL = ("categories", "decided_by")
 
 
 class SubjectRightsHandler:
@@ -65,7 +62,10 @@ class SubjectRightsHandler:
 
     SERVICE = "privacyrights.v1.SubjectRightsService"
     NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "CreateRightsRequest": (*_FIELDS_NOT_BUILT, *_KINDS_NOT_BUILT.values())
+        "CreateRightsRequest": (*_FIELDS_NOT_BUILT, *_KINDS_NOT_BUILT.values()),
+        "ListRightsRequests": ("consistency",),
+        "AuthoriseRightsRequest": ("evidence_digest",),
+        "RefuseRightsRequest": _NOT_BUILT_OF_REFUSAL,
     }
 
     def __init__(
@@ -92,16 +92,14 @@ class SubjectRightsHandler:
         fields.request_id(request.request_id)
         new = NewRequest(
             who=fields.subject("subject", request.subject),
-            right=fields.choice("kind", _RIGHTS, request.kind),
+            right=fields.choice("kind", RIGHTS, request.kind),
             receive_time=fields.past_time("receive_time", request, request.receive_time),
             statement=fields.take(
                 "statement",
                 lambda text: optional_sentence(text, most=MAX_STATEMENT),
                 request.statement,
             ),
-            identity=(
-                _identity(fields, request.identity) if request.HasField("identity") else None
-            ),
+            identity=(attested(fields, request.identity) if request.HasField("identity") else None),
         )
         if new.receive_time is not None and new.receive_time < LAW_APPLIES:
             fields.wrong("receive_time", f"must not be before {LAW_APPLIES:%Y-%m-%d}")
@@ -111,7 +109,7 @@ class SubjectRightsHandler:
             what = f"{request.DESCRIPTOR.name}.{_KINDS_NOT_BUILT[new.right]}"
             raise NotBuiltYetError(what=what)
         shown, token = await self._shown(await self._requests.create(call, new))
-        return pb.CreateRightsRequestResponse(request=shown, consistency_token=token)
+        return pb.CreateRightsRequestResponse(rights_request=shown, consistency_token=token)
 
     async def GetRightsRequest(
         self, request: pb.GetRightsRequestRequest, call: Call
@@ -119,32 +117,39 @@ class SubjectRightsHandler:
         """Return a request."""
         fields = Fields(self._clock.now())
         name = fields.take("name", _name, request.name)
+        freshness = fields.freshness(request.consistency)
         fields.done()
         tenant, id = name
-        found = await self._requests.get(call, tenant=tenant, request=id)
-        return pb.GetRightsRequestResponse(request=_request(await self._requests.readable(found)))
+        found = await self._requests.get(call, tenant=tenant, request=id, freshness=freshness)
+        return pb.GetRightsRequestResponse(
+            rights_request=encoded(await self._requests.readable(found))
+        )
 
     async def ListRightsRequests(
         self, request: pb.ListRightsRequestsRequest, call: Call
     ) -> pb.ListRightsRequestsResponse:
         """List a tenant's requests, first due first."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, "consistency")
         asked = page(fields, request)
         tenant = fields.take("parent", names.tenant, request.parent)
         role = fields.role("role", request.role)
-        states = tuple(
-            fields.choice(f"states[{index}]", _STATES, state)
-            for index, state in enumerate(
-                fields.several("states", request.states, most=len(_STATES))
-            )
+        wanted = Filter(
+            states=fields.choices("states", STATES, request.states),
+            due_before=fields.time("due_before_time", request, request.due_before_time),
+            rights=fields.choices("kinds", RIGHTS, request.kinds),
+            who=(
+                fields.subject("subject", request.subject) if request.HasField("subject") else None
+            ),
         )
-        due_before = fields.time("due_before", request, request.due_before)
+        if wanted.who is not None and (wanted.who.tenant, wanted.who.role) != (tenant, role):
+            fields.wrong("subject", "must have the tenant and role of the list")
         fields.done()
         call.notes["tenant"] = tenant
         found = await self._requests.list(
             role,
             tenant,
-            wanted=Filter(states, due_before),
+            wanted=wanted,
             after=_time_and_id(asked),
             limit=asked.limit,
         )
@@ -152,7 +157,7 @@ class SubjectRightsHandler:
         # At once, so that the reads of many go out as few.
         readable = await asyncio.gather(*(self._requests.readable(each) for each in shown))
         return pb.ListRightsRequestsResponse(
-            requests=[_request(each) for each in readable],
+            rights_requests=[encoded(each) for each in readable],
             next_page_token=token,
         )
 
@@ -163,19 +168,20 @@ class SubjectRightsHandler:
         fields = Fields(self._clock.now())
         fields.request_id(request.request_id)
         name = fields.take("name", _name, request.name)
-        identity = _identity(fields, request.identity)
+        identity = attested(fields, request.identity)
         fields.done()
         tenant, id = name
         shown, token = await self._shown(
             await self._requests.attest(call, tenant=tenant, request=id, identity=identity)
         )
-        return pb.AttestIdentityResponse(request=shown, consistency_token=token)
+        return pb.AttestIdentityResponse(rights_request=shown, consistency_token=token)
 
     async def AuthoriseRightsRequest(
         self, request: pb.AuthoriseRightsRequestRequest, call: Call
     ) -> pb.AuthoriseRightsRequestResponse:
         """Record the tenant's instruction to execute a request."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, "evidence_digest")
         fields.request_id(request.request_id)
         name = fields.take("name", _name, request.name)
         by = fields.name("authorised_by", request.authorised_by)
@@ -191,7 +197,7 @@ class SubjectRightsHandler:
                 call, tenant=tenant, request=id, authorised_by=by, instruction=instruction
             )
         )
-        return pb.AuthoriseRightsRequestResponse(request=shown, consistency_token=token)
+        return pb.AuthoriseRightsRequestResponse(rights_request=shown, consistency_token=token)
 
     async def ExecuteRightsRequest(
         self, request: pb.ExecuteRightsRequestRequest, call: Call
@@ -205,16 +211,17 @@ class SubjectRightsHandler:
         shown, token = await self._shown(
             await self._execution.execute(call, tenant=tenant, request=id)
         )
-        return pb.ExecuteRightsRequestResponse(request=shown, consistency_token=token)
+        return pb.ExecuteRightsRequestResponse(rights_request=shown, consistency_token=token)
 
     async def RefuseRightsRequest(
         self, request: pb.RefuseRightsRequestRequest, call: Call
     ) -> pb.RefuseRightsRequestResponse:
         """Record that a request is refused, and why."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *_NOT_BUILT_OF_REFUSAL)
         fields.request_id(request.request_id)
         name = fields.take("name", _name, request.name)
-        ground = fields.choice("ground", _GROUNDS, request.ground)
+        ground = fields.choice("ground", GROUNDS, request.ground)
         explanation = fields.text("explanation", request.explanation, most=MAX_EXPLANATION)
         fields.done()
         tenant, id = name
@@ -223,7 +230,7 @@ class SubjectRightsHandler:
                 call, tenant=tenant, request=id, ground=ground, explanation=explanation
             )
         )
-        return pb.RefuseRightsRequestResponse(request=shown, consistency_token=token)
+        return pb.RefuseRightsRequestResponse(rights_request=shown, consistency_token=token)
 
     async def WithdrawRightsRequest(
         self, request: pb.WithdrawRightsRequestRequest, call: Call
@@ -237,7 +244,7 @@ class SubjectRightsHandler:
         shown, token = await self._shown(
             await self._requests.withdraw(call, tenant=tenant, request=id)
         )
-        return pb.WithdrawRightsRequestResponse(request=shown, consistency_token=token)
+        return pb.WithdrawRightsRequestResponse(rights_request=shown, consistency_token=token)
 
     async def DownloadExport(
         self, request: pb.DownloadExportRequest, call: Call
@@ -267,10 +274,13 @@ class SubjectRightsHandler:
         """Return the signed certificate of an erasure."""
         fields = Fields(self._clock.now())
         name = fields.take("name", _name, request.name)
+        freshness = fields.freshness(request.consistency)
         fields.done()
         tenant, id = name
         return pb.GetErasureCertificateResponse(
-            jws=await self._execution.certificate(call, tenant=tenant, request=id)
+            jws=await self._execution.certificate(
+                call, tenant=tenant, request=id, freshness=freshness
+            )
         )
 
     async def ListErasures(
@@ -293,13 +303,13 @@ class SubjectRightsHandler:
             found.erasures, lambda each: (each.time, f"{watermark.isoformat()} {each.id}")
         )
         return pb.ListErasuresResponse(
-            erasures=[_erasure(each) for each in shown],
+            erasures=[encoded_erasure(each) for each in shown],
             next_page_token=token,
             watermark_time=timestamp(watermark),
         )
 
     async def _shown(self, committed: Committed[RightsRequest]) -> tuple[pb.RightsRequest, str]:
-        return _request(await self._requests.readable(committed.outcome)), committed.token
+        return encoded(await self._requests.readable(committed.outcome)), committed.token
 
 
 def _name(text: str) -> tuple[str, str]:
@@ -307,13 +317,6 @@ def _name(text: str) -> tuple[str, str]:
     tenant, id = names.rights_request(text)
     role_of(id)
     return tenant, id
-
-
-def _identity(fields: Fields, identity: pb.IdentityAttestation) -> Identity:
-    return Identity(
-        assurance=fields.choice("identity.assurance", _ASSURANCES, identity.assurance),
-        method=fields.name("identity.method", identity.method),
-    )
 
 
 def _time_and_id(asked: Page) -> tuple[object, str] | None:
@@ -341,50 +344,3 @@ def _place(asked: Page) -> tuple[tuple[object, str] | None, datetime | None]:
         return (place[0], id), datetime.fromisoformat(watermark).astimezone(UTC)
     except (ValueError, OverflowError):
         raise PageTokenInvalidError from None
-
-
-def _request(readable: Readable) -> pb.RightsRequest:
-    request = readable.request
-    identity = request.identity
-    return pb.RightsRequest(
-        name=request.name,
-        role=ROLE_NUMBERS[request.role],
-        subject_reference=request.reference,
-        kind=_RIGHTS_OUT[request.right],
-        state=_STATES_OUT[request.state],
-        receive_time=timestamp(request.receive_time),
-        due_time=timestamp(request.due_time),
-        end_time=timestamp(request.end_time),
-        identity_assurance=(
-            _ASSURANCES_OUT[identity.assurance] if identity else pb.IDENTITY_ASSURANCE_UNSPECIFIED
-        ),
-        identity_method=identity.method if identity else "",
-        authorised_by=readable.authorised_by,
-        outcomes=[_outcome(result) for result in request.results],
-        refusal_ground=(
-            _GROUNDS_OUT[request.ground] if request.ground else pb.REFUSAL_GROUND_UNSPECIFIED
-        ),
-        explanation=readable.explanation,
-        generation=request.generation,
-    )
-
-
-def _outcome(result: Result) -> pb.RightsOutcome:
-    return pb.RightsOutcome(
-        holder=result.holder,
-        category=f"categories/{result.category}" if result.category else "",
-        outcome=_ENDINGS[result.ending],
-        record_count=result.record_count,
-        detail=result.detail,
-        time=timestamp(result.time),
-    )
-
-
-def _erasure(erasure: Erasure) -> pb.Erasure:
-    return pb.Erasure(
-        tenant=f"tenants/{erasure.tenant}",
-        role=ROLE_NUMBERS[erasure.role],
-        subject_reference=erasure.reference,
-        generation=erasure.generation,
-        erase_time=timestamp(erasure.time),
-    )

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 REQUEST_ID = "request_id"
 """The field that makes a repeat of a call recognisable (AIP-155)."""
 
+PERSONAL_IDS = frozenset({"subject_id", "visitor_id"})
+"""The fields that tell who somebody is; a request id is logged, and must not."""
+
 M = TypeVar("M", bound=Message)
 
 
@@ -92,12 +95,29 @@ def _preparation(method: MethodDescriptor) -> Callable[[Any, Exchange], Any]:
         # Not the bytes as they came: a repeat may order the entries of a map otherwise.
         content = prefix + request.SerializeToString(deterministic=True)
         request_id: str = getattr(request, REQUEST_ID)
+        # What occurs once is the request id itself: most often that is all there is to look at.
+        if request_id and encoded.count(request_id.encode()) > 1 and _names(request, request_id):
+            exchange.call = Call(exchange.caller, rpc)
+            raise InvalidArgumentError((Violation(REQUEST_ID, "must not be the subject's id"),))
         exchange.call = Call(exchange.caller, rpc, request_id, content)
         return request
 
     if method.client_streaming:
         return stream
     return idempotent if is_idempotent else plain
+
+
+def _names(message: Message, id: str) -> bool:
+    """Whether *id* is anywhere in *message* the id of a person."""
+    for field, value in message.ListFields():
+        if field.name in PERSONAL_IDS:
+            if value == id:
+                return True
+        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+            inner = value if field.is_repeated else (value,)
+            if any(_names(each, id) for each in inner):
+                return True
+    return False
 
 
 async def _decoded(type: type[M], requests: AsyncIterator[bytes]) -> AsyncIterator[M]:

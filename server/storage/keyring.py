@@ -75,7 +75,7 @@ class EnvelopeKeyring:
             TenantNotFoundError: there is no such tenant.
         """
         mac = (await self._tenant_keys(subject.tenant)).references.copy()
-        mac.update(envelope.binding(subject.role, subject.value))
+        mac.update(envelope.binding(subject.role, subject.known_as))
         return base64url(mac.digest()[:_REFERENCE_BYTES])
 
     async def new_key(self, tenant: str, reference: str) -> bytes:

@@ -20,10 +20,12 @@ from server.domain.errors import (
 )
 from server.domain.rights.request import (
     OPEN,
+    STORE,
     Assurance,
     Ending,
     Ground,
     Identity,
+    IdentityMethod,
     Result,
     Right,
     RightsRequest,
@@ -36,13 +38,13 @@ from server.domain.rights.request import (
 from server.domain.values import Role
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
-LOGIN = Identity(Assurance.SUBSTANTIAL, "platform-login")
-DONE = Result("store", Ending.CONFIRMED, NOW)
+LOGIN = Identity(Assurance.SUBSTANTIAL, IdentityMethod.PLATFORM_LOGIN)
+DONE = Result(STORE, Ending.CONFIRMED, NOW)
 
 Taken = Callable[[RightsRequest], RightsRequest]
 
 STEPS: dict[Step, Taken] = {
-    Step.ATTEST: lambda request: request.attested(LOGIN),
+    Step.ATTEST: lambda request: request.attested(LOGIN, time=NOW),
     Step.AUTHORISE: lambda request: request.authorised(time=NOW, by=b"sealed", instruction=None),
     Step.EXECUTE: lambda request: request.executed((DONE,), time=NOW),
     Step.REFUSE: lambda request: request.refused(Ground.EXCESSIVE, explanation=None, time=NOW),
@@ -158,7 +160,7 @@ def test_tenant_decides_about_its_end_users(
     """Once verified, a request waits for the tenant exactly where the tenant is the controller."""
 
     assert state is first_state(role, identity)
-    assert identity is None or state is request(role=role).attested(identity).state
+    assert identity is None or state is request(role=role).attested(identity, time=NOW).state
 
 
 @pytest.mark.parametrize(

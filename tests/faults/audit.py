@@ -101,7 +101,7 @@ async def _history(
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return []
             raise
-        found += page.decisions
+        found += page.consent_decisions
         if not page.next_page_token:
             return found[::-1]
         request.page_token = page.next_page_token
@@ -155,7 +155,7 @@ def _of_states(told: Told) -> Iterable[str]:
             for purpose, (choice, _, name) in _replayed(steps).items()
         }
         found = {
-            purpose: (consent.state, consent.decision.name)
+            purpose: (consent.state, consent.consent_decision.name)
             for purpose, consent in told.states[person].items()
         }
         if expected != found:

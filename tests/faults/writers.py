@@ -111,7 +111,7 @@ class Writers:
                 if error.code() not in _LOST:
                     self.refusals[f"{error.code().name}: {error.details()}"] += 1
                 return False
-            self.book.write(asked, answer.decision)
+            self.book.write(asked, answer.consent_decision)
             return True
 
     async def _retry(

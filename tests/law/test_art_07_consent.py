@@ -20,7 +20,7 @@ async def test_consent_can_be_demonstrated(channel: grpc.aio.Channel) -> None:
     history = await ConsentServiceStub(channel).ListConsentDecisions(
         consent_service_pb2.ListConsentDecisionsRequest(subject=who)
     )
-    decision = history.decisions[0]
+    decision = history.consent_decisions[0]
     shown = await CatalogueServiceStub(channel).GetText(
         catalogue_service_pb2.GetTextRequest(digest=decision.text_digest)
     )
@@ -51,5 +51,5 @@ async def test_withdrawal_rewrites_no_history(channel: grpc.aio.Channel) -> None
         consent_service_pb2.ListConsentDecisionsRequest(subject=who)
     )
 
-    assert granted.decision == history.decisions[1].name
-    assert consent_service_pb2.CONSENT_CHOICE_GRANTED == history.decisions[1].choice
+    assert granted.consent_decision == history.consent_decisions[1].name
+    assert consent_service_pb2.CONSENT_CHOICE_GRANTED == history.consent_decisions[1].choice

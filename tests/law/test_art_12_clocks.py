@@ -55,7 +55,7 @@ async def test_what_is_due_first_is_shown_first(channel: grpc.aio.Channel) -> No
         pb.ListRightsRequestsRequest(parent=tenant, role=types_pb2.ROLE_CONTROLLER)
     )
 
-    due = [request.due_time.ToDatetime(UTC) for request in response.requests]
+    due = [request.due_time.ToDatetime(UTC) for request in response.rights_requests]
     assert 3 == len(due)
     assert sorted(due) == due
 
@@ -103,9 +103,9 @@ async def test_refusal_gives_the_reasons(channel: grpc.aio.Channel) -> None:
 
     assert (pb.RIGHTS_REQUEST_STATE_REFUSED, pb.REFUSAL_GROUND_EXCESSIVE) == (
         found.state,
-        found.refusal_ground,
+        found.refusals[0].ground,
     )
-    assert found.explanation.startswith("You received a copy")
+    assert found.refusals[0].explanation.startswith("You received a copy")
 
 
 async def test_refusal_without_reasons_is_none(channel: grpc.aio.Channel) -> None:

@@ -74,7 +74,7 @@ async def test_proof_of_consent_outlives_the_data(channel: grpc.aio.Channel) -> 
         consent_service_pb2.ListConsentDecisionsRequest(subject=subject)
     )
 
-    assert [CUSTOMISE] == [each.purpose for each in history.decisions]
+    assert [CUSTOMISE] == [each.purpose for each in history.consent_decisions]
 
 
 async def test_erasure_is_proven(channel: grpc.aio.Channel) -> None:
@@ -109,5 +109,5 @@ async def test_legal_obligation_is_a_ground_to_refuse(channel: grpc.aio.Channel)
     ]
 
     told = await rights(channel).RefuseRightsRequest(refusals[0])
-    assert pb.RIGHTS_REQUEST_STATE_REFUSED == told.request.state
+    assert pb.RIGHTS_REQUEST_STATE_REFUSED == told.rights_request.state
     assert ("ground",) == (await refused(rights(channel).RefuseRightsRequest(refusals[1]))).fields

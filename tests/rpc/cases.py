@@ -132,6 +132,7 @@ CASES: Mapping[str, Case] = {
     "CatalogueService/RevokeInstruction": _of("name", World.instruction, reason="Not wanted."),
     "CatalogueService/ListInstructions": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
     "ConsentService/RecordConsent": _plain(lambda w: w.grant(w.somebody())),
+    "ConsentService/GetConsentDecision": _of("name", World.decision),
     "ConsentService/WithdrawAllConsents": _of("subject", World.person),
     "ConsentService/ListConsents": _plain(lambda w: {"subject": w.end_user}),
     "ConsentService/ListConsentDecisions": _plain(
@@ -162,6 +163,9 @@ CASES: Mapping[str, Case] = {
     "DisclosureService/ListDisclosures": _plain(lambda w: {"subject": w.end_user, "page_size": 1}),
     "RecordsService/RegisterSubject": _plain(lambda w: {"subject": w.somebody()}),
     "RecordsService/GetSubject": _plain(lambda w: {"subject": w.end_user}),
+    "RecordsService/BatchGetSubjects": _plain(
+        lambda w: {"subjects": [w.end_user, w.visitor(), w.somebody()]}
+    ),
     "RecordsService/PutRecord": _plain(lambda w: w.record(w.end_user)),
     "RecordsService/BatchPutRecords": _plain(
         lambda w: {"requests": [w.record(w.end_user), w.record(w.somebody())]}

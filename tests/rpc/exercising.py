@@ -15,7 +15,9 @@ from tests.rpc.people import new_id
 ACCESS = pb.RIGHTS_REQUEST_KIND_ACCESS
 ERASURE = pb.RIGHTS_REQUEST_KIND_ERASURE
 
-LOGIN = pb.IdentityAttestation(assurance=pb.IDENTITY_ASSURANCE_SUBSTANTIAL, method="platform-login")
+LOGIN = pb.IdentityAttestation(
+    assurance=pb.IDENTITY_ASSURANCE_SUBSTANTIAL, method=pb.IDENTITY_METHOD_PLATFORM_LOGIN
+)
 
 ACCOUNT = ("purposes/manage_relationship", "categories/account")
 """What is kept of a tenant's own people."""
@@ -57,7 +59,7 @@ async def ask(
         **fields,
     }
     response = await rights(channel).CreateRightsRequest(pb.CreateRightsRequestRequest(**given))
-    return response.request
+    return response.rights_request
 
 
 async def authorise(channel: grpc.aio.Channel, name: str) -> None:
@@ -74,7 +76,7 @@ async def execute(channel: grpc.aio.Channel, name: str, request_id: str = "") ->
     response = await rights(channel).ExecuteRightsRequest(
         pb.ExecuteRightsRequestRequest(name=name, request_id=request_id or new_id())
     )
-    return response.request
+    return response.rights_request
 
 
 async def exercise(
@@ -93,7 +95,7 @@ async def exercise(
 async def get(channel: grpc.aio.Channel, name: str) -> pb.RightsRequest:
     """Return a request as it stands."""
     response = await rights(channel).GetRightsRequest(pb.GetRightsRequestRequest(name=name))
-    return response.request
+    return response.rights_request
 
 
 async def pieces(

@@ -62,7 +62,7 @@ async def test_entries_say_who_did_what_when(
     assert "ConsentService/RecordConsent" == entry.rpc
     assert at(clock.now()) == entry.time
     assert types_pb2.ROLE_PROCESSOR == entry.role
-    assert (CUSTOMISE, granted.decision) == (entry.purpose, entry.target)
+    assert (CUSTOMISE, granted.consent_decision) == (entry.purpose, entry.target)
     assert 22 == len(entry.subject_reference)
     assert entry.name.startswith(f"{tenant}/ledgerEntries/")
     assert ("tenant.created", tenant) == (created.type, created.target)

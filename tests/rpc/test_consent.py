@@ -99,8 +99,8 @@ async def test_repeat_returns_the_first_answer(
     again = await consent.RecordConsent(request)
 
     history = await consent.ListConsentDecisions(pb.ListConsentDecisionsRequest(subject=who))
-    assert first.decision == again.decision
-    assert 2 == len(history.decisions)
+    assert first.consent_decision == again.consent_decision
+    assert 2 == len(history.consent_decisions)
     assert not (await verdict(channel, who, CUSTOMISE)).allowed
 
 
@@ -131,7 +131,7 @@ async def test_concurrent_decisions_all_count(
     )
 
     history = await consent.ListConsentDecisions(pb.ListConsentDecisionsRequest(subject=who))
-    assert 6 == len({decision.name for decision in history.decisions})
+    assert 6 == len({decision.name for decision in history.consent_decisions})
 
 
 async def test_late_grant_does_not_undo_a_withdrawal(
@@ -165,7 +165,7 @@ async def test_history_is_paged_newest_first(
 ) -> None:
     """Pages follow each other without gap or repetition, and a token fits its own list only."""
     who = end_user(await new_tenant(channel))
-    given = [(await grant(channel, who, CUSTOMISE)).decision for _ in range(5)]
+    given = [(await grant(channel, who, CUSTOMISE)).consent_decision for _ in range(5)]
 
     found: list[str] = []
     token = last = ""
@@ -173,7 +173,7 @@ async def test_history_is_paged_newest_first(
         page = await consent.ListConsentDecisions(
             pb.ListConsentDecisionsRequest(subject=who, page_size=2, page_token=token)
         )
-        found += [decision.name for decision in page.decisions]
+        found += [decision.name for decision in page.consent_decisions]
         token = page.next_page_token or ""
         if not token:
             break
@@ -408,9 +408,9 @@ async def test_decision_after_all_were_withdrawn_is_the_newest(
     of_news = await consent.ListConsentDecisions(
         pb.ListConsentDecisionsRequest(subject=who, purpose=NEWS)
     )
-    assert {NEWS} == {decision.purpose for decision in of_news.decisions}
+    assert {NEWS} == {decision.purpose for decision in of_news.consent_decisions}
     assert [pb.CONSENT_STATE_GRANTED] * 2 == [found.state for found in listed.consents]
-    assert again.decision == history.decisions[0].name
+    assert again.consent_decision == history.consent_decisions[0].name
     assert (await verdict(channel, who, NEWS)).allowed
 
 
@@ -426,4 +426,4 @@ async def test_no_consent_of_an_erased_person_stands(
     history = await consent.ListConsentDecisions(pb.ListConsentDecisionsRequest(subject=who))
 
     assert ("FAILED_PRECONDITION", "SUBJECT_ERASED") == (told.code, told.reason)
-    assert 1 == len(history.decisions)
+    assert 1 == len(history.consent_decisions)

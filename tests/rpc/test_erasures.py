@@ -161,7 +161,7 @@ async def test_purge_counts_what_was_destroyed(app: App, channel: grpc.aio.Chann
             )
 
     outcome = (await get(channel, request.name)).outcomes[0]
-    assert ("store", 3, pb.HOLDER_OUTCOME_CONFIRMED) == (
+    assert ("holders/store", 3, pb.HOLDER_OUTCOME_CONFIRMED) == (
         outcome.holder,
         outcome.record_count,
         outcome.outcome,
@@ -258,8 +258,9 @@ async def test_words_go_with_the_person(channel: grpc.aio.Channel) -> None:
     await exercise(channel, subject, ERASURE)
 
     after = await get(channel, request.name)
-    assert ("You asked every day", "") == (before.explanation, after.explanation)
-    assert pb.REFUSAL_GROUND_EXCESSIVE == after.refusal_ground
+    (told,), (left,) = before.refusals, after.refusals
+    assert ("You asked every day", "") == (told.explanation, left.explanation)
+    assert pb.REFUSAL_GROUND_EXCESSIVE == left.ground
 
 
 # --- The certificate -----------------------------------------------------------------------------
@@ -316,7 +317,10 @@ async def test_certificate_verifies_offline(
     }
     assert expected == {name: claims[name] for name in expected}
     assert f"sha256:{sha256(wrapped).hexdigest()}" == claims["destroyed"]["key_digest"]
-    assert (["store"], []) == (claims["coverage"]["confirmed"], claims["coverage"]["holders"])
+    assert (["holders/store"], []) == (
+        claims["coverage"]["confirmed"],
+        claims["coverage"]["holders"],
+    )
     assert "No other holder" in claims["coverage"]["statement"]
     assert subject.subject_id not in json.dumps(claims)
 

@@ -91,4 +91,4 @@ async def test_a_new_life_begins_without_consents(
     )
 
     assert [] == list(now.consents) == list(then.consents)
-    assert [1] == [decision.generation for decision in history.decisions]
+    assert [1] == [decision.generation for decision in history.consent_decisions]

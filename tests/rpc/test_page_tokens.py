@@ -61,4 +61,6 @@ async def test_another_position_shows_the_same_list(
 
     shown = await decisions(channel, subject, forged(token, value))
 
-    assert {each.name for each in shown.decisions} <= {each.name for each in whole.decisions}
+    assert {each.name for each in shown.consent_decisions} <= {
+        each.name for each in whole.consent_decisions
+    }

@@ -12,14 +12,14 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from privacyrights.v1 import audit_service_pb2, audit_service_pb2_grpc, types_pb2
 from privacyrights.v1 import subject_rights_service_pb2 as pb
-from privacyrights.v1 import types_pb2
 from server.compose import App
 from server.domain.call import Call
 from server.domain.change import Change, Committed, Kind, Replace
 from server.domain.clock import SteppingClock
 from server.domain.ports import Committer
-from server.domain.rights.request import Assurance, Identity, Right
+from server.domain.rights.request import Assurance, Identity, IdentityMethod, Right
 from server.domain.rights.requests import NewRequest, RightsRequests
 from server.domain.tenants import Tenants
 from tests.rpc.exercising import (
@@ -109,12 +109,21 @@ INVALID: dict[str, tuple[dict[str, Any], str, str]] = {
     "words beyond measure": ({"statement": "x" * 5001}, "FIELD_INVALID", "statement"),
     "words with control characters": ({"statement": "\x00"}, "FIELD_INVALID", "statement"),
     "no assurance": (
-        {"identity": pb.IdentityAttestation(method="login")},
+        {"identity": pb.IdentityAttestation(method=LOGIN.method)},
         "FIELD_INVALID",
         "identity.assurance",
     ),
     "no method": (
         {"identity": pb.IdentityAttestation(assurance=pb.IDENTITY_ASSURANCE_LOW)},
+        "FIELD_INVALID",
+        "identity.method",
+    ),
+    "a code that nobody confirmed": (
+        {
+            "identity": pb.IdentityAttestation(
+                assurance=pb.IDENTITY_ASSURANCE_LOW, method=pb.IDENTITY_METHOD_ONE_TIME_CODE
+            )
+        },
         "FIELD_INVALID",
         "identity.method",
     ),
@@ -150,7 +159,9 @@ async def test_invalid_request_is_refused(channel: grpc.aio.Channel, case: str) 
         {"kind": pb.RIGHTS_REQUEST_KIND_RECTIFICATION},
         {"kind": pb.RIGHTS_REQUEST_KIND_PORTABILITY},
         {"corrections": [pb.Correction(category="categories/account")]},
-        {"purpose": "purposes/platform_news"},
+        {"purposes": ["purposes/platform_news"]},
+        {"categories": ["categories/account"]},
+        {"kind": pb.RIGHTS_REQUEST_KIND_WITHDRAWAL_OF_OBJECTION},
     ],
 )
 async def test_what_is_not_built_is_refused(
@@ -258,7 +269,9 @@ async def test_unfenced_creation_would_be_noticed(app: App, channel: grpc.aio.Ch
     ports = replace(app.ports, committer=Unfenced())
     requests = RightsRequests(ports, Tenants(ports))
     who = subject_id(await known(channel))
-    new = NewRequest(who, Right.ACCESS, identity=Identity(Assurance.LOW, "login"))
+    new = NewRequest(
+        who, Right.ACCESS, identity=Identity(Assurance.LOW, IdentityMethod.PLATFORM_LOGIN)
+    )
 
     opened = await asyncio.gather(
         *(requests.create(Call("test", "Test", new_id()), new) for _ in range(2))
@@ -274,7 +287,7 @@ async def test_way_to_execution(channel: grpc.aio.Channel, who: Person) -> None:
     request = await ask(channel, subject, ACCESS, identity=None)
 
     unverified = await refused(execute(channel, request.name))
-    attested = (await attest(channel, request.name)).request
+    attested = (await attest(channel, request.name)).rights_request
     if subject.role == types_pb2.ROLE_PROCESSOR:
         unauthorised = await refused(execute(channel, request.name))
         assert "CONTROLLER_NOT_AUTHORISED" == unauthorised.reason
@@ -283,8 +296,8 @@ async def test_way_to_execution(channel: grpc.aio.Channel, who: Person) -> None:
 
     assert "IDENTITY_NOT_VERIFIED" == unverified.reason
     assert (LOGIN.assurance, LOGIN.method) == (
-        attested.identity_assurance,
-        attested.identity_method,
+        attested.identity.assurance,
+        attested.identity.method,
     )
     assert pb.RIGHTS_REQUEST_STATE_COMPLETED == done.state
     expected = "Head of support" if subject.role == types_pb2.ROLE_PROCESSOR else ""
@@ -301,10 +314,10 @@ async def test_refusal_has_a_ground_and_words(channel: grpc.aio.Channel) -> None
     again = await refuse(channel, request.name, pb.REFUSAL_GROUND_LEGAL_CLAIMS, request_id=id)
     found = await get(channel, request.name)
 
-    assert pb.RIGHTS_REQUEST_STATE_REFUSED == told.request.state
-    assert "Your invoice is in dispute." == found.explanation
-    assert pb.REFUSAL_GROUND_LEGAL_CLAIMS == found.refusal_ground
-    assert found == told.request == again.request
+    assert pb.RIGHTS_REQUEST_STATE_REFUSED == told.rights_request.state
+    assert "Your invoice is in dispute." == found.refusals[0].explanation
+    assert [pb.REFUSAL_GROUND_LEGAL_CLAIMS] == [each.ground for each in found.refusals]
+    assert found == told.rights_request == again.rights_request
 
 
 async def test_ground_must_fit_the_right(channel: grpc.aio.Channel) -> None:
@@ -391,13 +404,65 @@ async def test_list_is_due_first(channel: grpc.aio.Channel) -> None:
     second = await listed(channel, tenant, page_size=2, page_token=first.next_page_token)
     opened = await listed(channel, tenant, states=[IN_PROGRESS, AWAITING_IDENTITY])
     # The first two are due at midnight in Paris, on 2 and 3 February.
-    due = await listed(channel, tenant, due_before=stamp(datetime(2026, 2, 2, 23, tzinfo=UTC)))
+    due = await listed(channel, tenant, due_before_time=stamp(datetime(2026, 2, 2, 23, tzinfo=UTC)))
 
-    assert [names[1], names[2]] == [each.name for each in first.requests]
-    assert [names[3]] == [each.name for each in second.requests]
+    assert [names[1], names[2]] == [each.name for each in first.rights_requests]
+    assert [names[3]] == [each.name for each in second.rights_requests]
     assert "" == second.next_page_token
-    assert [names[1], names[2]] == [each.name for each in opened.requests]
-    assert [names[1]] == [each.name for each in due.requests]
+    assert [names[1], names[2]] == [each.name for each in opened.rights_requests]
+    assert [names[1]] == [each.name for each in due.rights_requests]
+
+
+async def test_list_of_one_person_and_kind(channel: grpc.aio.Channel) -> None:
+    """A list can be narrowed to one person's requests, and to kinds of them."""
+    ada = await known(channel)
+    tenant, ben = ada.tenant, own_user(ada.tenant)
+    await keep(channel, ben)
+    access, erasure = [await ask(channel, ada, kind) for kind in (ACCESS, ERASURE)]
+    await ask(channel, ben, ACCESS)
+
+    hers = await listed(channel, tenant, subject=ada)
+    erasures = await listed(channel, tenant, subject=ada, kinds=[ERASURE])
+    of_other_role = await refused(listed(channel, tenant, subject=end_user(tenant)))
+
+    assert {access.name, erasure.name} == {each.name for each in hers.rights_requests}
+    assert [erasure.name] == [each.name for each in erasures.rights_requests]
+    assert ("subject",) == of_other_role.fields
+
+
+@BOTH
+async def test_every_change_of_state_is_told(channel: grpc.aio.Channel, who: Person) -> None:
+    """A request has its whole course, each step with the ledger entry that says so."""
+    subject = await known(channel, who)
+    request = await ask(channel, subject, ACCESS, identity=None)
+    await attest(channel, request.name)
+    is_end_user = subject.role == types_pb2.ROLE_PROCESSOR
+    if is_end_user:
+        await authorise(channel, request.name)
+
+    done = await execute(channel, request.name)
+
+    course = [(each.from_state, each.to_state, each.cause) for each in done.transitions]
+    verified = AWAITING_CONTROLLER if is_end_user else IN_PROGRESS
+    decided = (
+        [(AWAITING_CONTROLLER, IN_PROGRESS, pb.TRANSITION_CAUSE_AUTHORISED)] if is_end_user else []
+    )
+    assert course == [
+        (0, AWAITING_IDENTITY, pb.TRANSITION_CAUSE_RECEIVED),
+        (AWAITING_IDENTITY, verified, pb.TRANSITION_CAUSE_IDENTITY_VERIFIED),
+        *decided,
+        (IN_PROGRESS, pb.RIGHTS_REQUEST_STATE_COMPLETED, pb.TRANSITION_CAUSE_ALL_CONFIRMED),
+    ]
+    listed_entries = await audit_service_pb2_grpc.AuditServiceStub(channel).ListLedgerEntries(
+        audit_service_pb2.ListLedgerEntriesRequest(parent=subject.tenant, subject=subject)
+    )
+    types = {each.name: each.type for each in listed_entries.entries}
+    assert [types[each.ledger_entry] for each in done.transitions] == [
+        "rights.request_created",
+        "rights.identity_attested",
+        *(["rights.request_authorised"] if is_end_user else []),
+        "rights.request_completed",
+    ]
 
 
 LIST_REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
@@ -423,7 +488,7 @@ async def test_earliest_and_latest_times_are_harmless(channel: grpc.aio.Channel)
     tenant = await new_tenant(channel)
 
     for time in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)):
-        assert not (await listed(channel, tenant, due_before=stamp(time))).requests
+        assert not (await listed(channel, tenant, due_before_time=stamp(time))).rights_requests
 
 
 async def test_every_step_is_in_the_ledger(

@@ -27,7 +27,10 @@ OPTIMISE = "purposes/optimise_interactions"
 ACCOUNT = "categories/account"
 PROFILE = "categories/profile"
 REPLY = "categories/quick_reply"
-LOGIN: Json = {"assurance": "IDENTITY_ASSURANCE_SUBSTANTIAL", "method": "platform-login"}
+LOGIN: Json = {
+    "assurance": "IDENTITY_ASSURANCE_SUBSTANTIAL",
+    "method": "IDENTITY_METHOD_PLATFORM_LOGIN",
+}
 
 
 class World:
@@ -81,6 +84,19 @@ class World:
             "tenant": self.tenant,
             "subject_id": new_id(f"psid-{CANARY}"),
         }
+
+    def visitor(self) -> Json:
+        """Return a visitor whom nobody has heard of."""
+        return {
+            "role": "ROLE_PROCESSOR",
+            "tenant": self.tenant,
+            "visitor_id": new_id(f"browser-{CANARY}"),
+        }
+
+    async def decision(self) -> str:
+        """Return a decision of somebody new."""
+        recorded = await self.call("ConsentService/RecordConsent", self.grant(self.visitor()))
+        return cast("str", recorded["consent_decision"])
 
     def grant(self, who: Json) -> Json:
         """Return the request that records that *who* agreed."""
@@ -159,7 +175,7 @@ class World:
             **fields,
         }
         created = await self.call("SubjectRightsService/CreateRightsRequest", given)
-        return cast("str", created["request"]["name"])
+        return cast("str", created["rights_request"]["name"])
 
     async def executed(self, right: str) -> str:
         """Return a request that was executed."""

@@ -17,7 +17,7 @@ from server.domain.rights.access import AccessDocuments
 from server.domain.rights.erasure import Erasures
 from server.domain.rights.execution import RightsExecution
 from server.domain.rights.exports import Exports
-from server.domain.rights.request import Assurance, Identity, Right
+from server.domain.rights.request import Assurance, Identity, IdentityMethod, Right
 from server.domain.rights.requests import NewRequest, RightsRequests
 from server.domain.tenants import Tenants
 from server.domain.values import Role, SubjectId
@@ -59,7 +59,7 @@ async def erasure(ports: Ports, sent: Commands, record_count: int) -> list[tuple
     new = NewRequest(
         SubjectId(Role.PROCESSOR, tenant, "ada"),
         Right.ERASURE,
-        identity=Identity(Assurance.HIGH, "login"),
+        identity=Identity(Assurance.HIGH, IdentityMethod.PLATFORM_LOGIN),
     )
     created = await requests.create(called(f"create-{tenant}"), new)
     request = created.outcome.id.rpartition("/")[2]

@@ -110,6 +110,11 @@ class ConsentDecision:
     parental_authority: ParentalAuthority | None = None
     evidence_digest: str = ""
 
+    @property
+    def reference(self) -> str:
+        """The subject reference."""
+        return self.subject.rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class ConsentRecorded:

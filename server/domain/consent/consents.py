@@ -12,6 +12,7 @@ from server.domain.consent.consent import (
     ConsentDecision,
     ConsentRecorded,
     ConsentsWithdrawn,
+    Method,
     NewDecision,
     Shown,
     State,
@@ -22,7 +23,12 @@ from server.domain.consent.consent import (
     state_after,
 )
 from server.domain.consent.processing import is_expired, judge, needs_renewal
-from server.domain.errors import PurposeRoleMismatchError, SubjectErasedError
+from server.domain.errors import (
+    ConsentDecisionNotFoundError,
+    PurposeRoleMismatchError,
+    SubjectErasedError,
+)
+from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
 from server.domain.ports import DEFAULT_FRESHNESS, Query
 from server.domain.subject import Choice
@@ -89,7 +95,13 @@ class Consents:
         return await self._commands.run(call, new.who.tenant, ConsentRecorded, decide)
 
     async def withdraw_all(
-        self, call: Call, who: SubjectId, decision_time: datetime | None
+        self,
+        call: Call,
+        who: SubjectId,
+        decision_time: datetime | None,
+        *,
+        method: Method = Method.UNSPECIFIED,
+        evidence_digest: str = "",
     ) -> Committed[ConsentsWithdrawn]:
         """Withdraw every consent that is granted now; none is fine too.
 
@@ -112,7 +124,12 @@ class Consents:
             for index, id in enumerate(granted):
                 purpose = await self._catalogues.purpose(id)
                 new = NewDecision(
-                    who=who, purpose=id, choice=Choice.WITHDRAWN, decision_time=decision_time
+                    who=who,
+                    purpose=id,
+                    choice=Choice.WITHDRAWN,
+                    decision_time=decision_time,
+                    method=method,
+                    evidence_digest=evidence_digest,
                 )
                 decision, entry = self._decision(call, new, purpose, subject, now, index=index)
                 after = applied(after, decision, entry)
@@ -173,13 +190,14 @@ class Consents:
         purpose: str,
         after: tuple[object, str] | None,
         limit: int,
+        freshness: Freshness = DEFAULT_FRESHNESS,
     ) -> Sequence[ConsentDecision]:
         """Return one page of the subject's decisions, newest first; *purpose* "" means all.
 
         Raises:
             TenantNotFoundError, SubjectNotFoundError: of the tenant or subject.
         """
-        subject = await self._subjects.require(call, who)
+        subject = await self._subjects.require(call, who, freshness=freshness)
         equals = {"subject": subject.id} | ({"purpose": purpose} if purpose else {})
         query = Query(
             consents(who.role),
@@ -190,6 +208,39 @@ class Consents:
             limit=limit,
         )
         return await self._ports.reader.find(query, ConsentDecision)
+
+    async def decision(
+        self,
+        call: Call,
+        *,
+        tenant: str,
+        decision: str,
+        freshness: Freshness = DEFAULT_FRESHNESS,
+    ) -> ConsentDecision:
+        """Return *decision*, the last part of its name.
+
+        Raises:
+            ConsentDecisionNotFoundError: the tenant has none with this id.
+        """
+        found = await self._ports.reader.get(
+            consents(role_of(decision)),
+            tenant,
+            f"{tenant}/{decision}",
+            ConsentDecision,
+            freshness=freshness,
+        )
+        if found is None:
+            raise ConsentDecisionNotFoundError
+        call.notes["tenant"], call.notes["subject"] = tenant, found.reference
+        return found
+
+    async def reference(self, who: SubjectId) -> str:
+        """Return what *who* is called in everything that is given out, known or not.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+        """
+        return await self._ports.keyring.reference(who)
 
     async def check(
         self, call: Call, who: SubjectId, purpose: str, *, freshness: Freshness = DEFAULT_FRESHNESS

@@ -11,6 +11,7 @@
     │   │                    PolicyVersionNotFoundError · RetentionRuleNotFoundError
     │   │                    CatalogueChangeNotFoundError · InstructionNotFoundError
     │   ├── consent          ConsentDecisionNotFoundError
+    │   ├── consent          ConsentDecisionNotFoundError
     │   ├── records          RecordNotFoundError
     │   ├── rights           RightsRequestNotFoundError · ExportNotFoundError
     │   │                    CertificateNotFoundError
@@ -75,6 +76,7 @@ from server.domain.errors.catalogue import (
     TextNotFoundError,
 )
 from server.domain.errors.consent import (
+    ConsentDecisionNotFoundError,
     ConsentDecisionNotFoundError,
     ConsentNotBasisError,
     ParentalAuthorityRequiredError,
@@ -161,6 +163,7 @@ __all__ = [
     "CommitmentMissingError",
     "ConcurrentChangeError",
     "ConflictError",
+    "ConsentDecisionNotFoundError",
     "ConsentDecisionNotFoundError",
     "ConsentNotBasisError",
     "ConsistencyTokenInvalidError",

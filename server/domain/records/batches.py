@@ -86,7 +86,7 @@ class RecordBatches:
             if isinstance(item, DomainError):
                 outcomes[index] = item
             else:
-                people[item.who.value].append(_Item(_part(call, content, index), index, item))
+                people[item.who.known_as].append(_Item(_part(call, content, index), index, item))
         async with asyncio.TaskGroup() as group:
             for items in people.values():
                 group.create_task(self._of_person(items, outcomes))

@@ -138,7 +138,7 @@ class _Intake:
             DomainError: it is refused, and changes nothing.
         """
         day = day_of(new.time, self.tenant.time_zone, self.now)
-        person = self.people[new.who.value]
+        person = self.people[new.who.known_as]
         if isinstance(person, SubjectErasedError):
             raise person
         person.subject.require_active(new.who, event_time=new.time)
@@ -219,7 +219,7 @@ class Interactions:
         self, call: Call, role: Role, tenant: str, news: Sequence[NewInteraction]
     ) -> _Intake:
         now = self._ports.clock.now()
-        people = {new.who.value: replace(new.who, generation=0) for new in news}
+        people = {new.who.known_as: replace(new.who, generation=0) for new in news}
         chatbots = {new.chatbot for new in news if new.chatbot}
         found_tenant, found_people, found_chatbots = await asyncio.gather(
             self._tenants.get(tenant),

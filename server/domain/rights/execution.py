@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 from server.domain.change import Insert, Replace
 from server.domain.commands import Commands, Decision
 from server.domain.errors import CertificateNotFoundError, NotBuiltYetError
+from server.domain.ports import DEFAULT_FRESHNESS
 from server.domain.rights.certificates import Certificate, certificate, certificates
 from server.domain.rights.exports import exports
-from server.domain.rights.request import STORE, Ending, Result, Right, RightsRequest, Step
+from server.domain.rights.request import (
+    STORE,
+    Cause,
+    Ending,
+    Result,
+    Right,
+    RightsRequest,
+    Step,
+)
 from server.domain.rights.requests import held_still, is_over, requests
 
 if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.change import Committed, Write
     from server.domain.ledger import Entry
-    from server.domain.ports import Ports
+    from server.domain.ports import Freshness, Ports
     from server.domain.rights.access import AccessDocuments
     from server.domain.rights.erasure import Erasures
     from server.domain.rights.exports import Export, Exports
@@ -83,15 +92,24 @@ class RightsExecution:
 
         return await self._commands.run(call, tenant, RightsRequest, decide)
 
-    async def certificate(self, call: Call, *, tenant: str, request: str) -> str:
+    async def certificate(
+        self,
+        call: Call,
+        *,
+        tenant: str,
+        request: str,
+        freshness: Freshness = DEFAULT_FRESHNESS,
+    ) -> str:
         """Return the certificate of what *request* erased: a compact JWS.
 
         Raises:
             RightsRequestNotFoundError: the tenant has none with this id.
             CertificateNotFoundError: it isn't an erasure, or hasn't been executed.
         """
-        found = await self._requests.get(call, tenant=tenant, request=request)
-        kept = await self._ports.reader.get(certificates(found.role), tenant, found.id, Certificate)
+        found = await self._requests.get(call, tenant=tenant, request=request, freshness=freshness)
+        kept = await self._ports.reader.get(
+            certificates(found.role), tenant, found.id, Certificate, freshness=freshness
+        )
         if kept is None:
             raise CertificateNotFoundError
         return kept.jws
@@ -145,7 +163,7 @@ class RightsExecution:
         """Complete *request* with the erasure that came before it: there is nothing else to do."""
         now = self._ports.clock.now()
         result = Result(STORE, Ending.CONFIRMED, now, detail=_ERASED_BEFORE)
-        after = request.executed((result,), time=now)
+        after = request.executed((result,), time=now, cause=Cause.SUBJECT_ERASED)
         erasure = await self._erasures.find(
             request.role, request.tenant, request.subject, request.generation
         )
@@ -163,6 +181,7 @@ class RightsExecution:
     ) -> Decision[RightsRequest]:
         assert after.end_time is not None, "it has just ended"  # noqa: S101 – narrows a type
         entry = self._requests.entry(call, after, _COMPLETED, after.end_time)
+        after = after.entered(entry.id)
         return Decision(
             writes=(Replace(requests(after.role), after), *others),
             entries=(*(entries or ()), entry),

@@ -2,7 +2,8 @@
 
     AWAITING_IDENTITY ──► AWAITING_CONTROLLER ──► IN_PROGRESS ──► COMPLETED, PARTIALLY_COMPLETED
             │     only where the tenant decides        │
-            └────────► every open state ──► REFUSED, WITHDRAWN; unverified ones ──► EXPIRED
+            └────────► every open state ──► REFUSED, WITHDRAWN, SUPERSEDED (by a directive);
+                                            unverified ones ──► EXPIRED
 
 Everything here is pure: a step returns the request as it stands after it, or refuses.
 """
@@ -26,8 +27,8 @@ from server.domain.values import Role
 MONTHS_TO_ANSWER = 1
 """Art. 12(3): "without undue delay and in any event within one month of receipt"."""
 
-STORE = "store"
-"""This service itself, as a place that holds data."""
+STORE = "holders/store"
+"""This service itself, as a place that holds data: no other holder can be called so."""
 
 
 class Right(StrEnum):
@@ -42,6 +43,9 @@ class Right(StrEnum):
     OBJECTION = "objection"
     PORTABILITY = "portability"
     CONSENT_WITHDRAWAL = "consent_withdrawal"
+    WITHDRAWAL_OF_OBJECTION = "withdrawal_of_objection"
+    HUMAN_REVIEW = "human_review"
+    COMMUNICATION = "communication"
 
 
 class State(StrEnum):
@@ -55,6 +59,20 @@ class State(StrEnum):
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+
+
+class Cause(StrEnum):
+    """Why a request changed its state."""
+
+    RECEIVED = "received"
+    IDENTITY_VERIFIED = "identity_verified"
+    AUTHORISED = "authorised"
+    ALL_CONFIRMED = "all_confirmed"
+    PLACES_MISSING = "places_missing"
+    SUBJECT_ERASED = "subject_erased"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
 
 
 class Step(StrEnum):
@@ -93,6 +111,18 @@ class Assurance(StrEnum):
     HIGH = "high"
 
 
+class IdentityMethod(StrEnum):
+    """How somebody's identity was established; words would be identity data that nobody needs."""
+
+    PLATFORM_LOGIN = "platform_login"
+    CONVERSATION = "conversation"
+    BROWSER = "browser"
+    ONE_TIME_CODE = "one_time_code"
+    DOCUMENT = "document"
+    IN_PERSON = "in_person"
+    TENANT = "tenant"
+
+
 class Ground(StrEnum):
     """The law's grounds for refusing."""
 
@@ -108,6 +138,9 @@ class Ground(StrEnum):
     COMPELLING_LEGITIMATE_GROUNDS = "compelling_legitimate_grounds"
     RESTRICTED_BY_LAW = "restricted_by_law"
     RIGHT_NOT_APPLICABLE = "right_not_applicable"
+    IDENTITY_NOT_PROVEN = "identity_not_proven"
+    PUBLIC_TASK = "public_task"
+    DECISION_AUTHORISED_BY_LAW = "decision_authorised_by_law"
 
 
 _ONLY_FOR: Mapping[Ground, frozenset[Right]] = {
@@ -118,6 +151,8 @@ _ONLY_FOR: Mapping[Ground, frozenset[Right]] = {
     Ground.ARCHIVING_OR_RESEARCH: frozenset({Right.ERASURE, Right.OBJECTION}),  # 17(3)(d), 21(6)
     Ground.LEGAL_CLAIMS: frozenset({Right.ERASURE, Right.OBJECTION}),  # Art. 17(3)(e), 21(1)
     Ground.COMPELLING_LEGITIMATE_GROUNDS: frozenset({Right.OBJECTION}),  # Art. 21(1)
+    Ground.PUBLIC_TASK: frozenset({Right.PORTABILITY}),  # Art. 20(3)
+    Ground.DECISION_AUTHORISED_BY_LAW: frozenset({Right.HUMAN_REVIEW}),  # Art. 22(2)(b)
 }
 
 
@@ -151,10 +186,22 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the platform's login established; `method` is no personal data."""
+    """How sure it is who asked, and what established it; `time` None: not recorded yet."""
 
     assurance: Assurance
-    method: str
+    method: IdentityMethod
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of a request's state; `before` None: it was received."""
+
+    before: State | None
+    after: State
+    cause: Cause
+    time: datetime
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +213,8 @@ class RightsRequest:
         subject: the subject's id, `tenant/reference`.
         generation: the life of the subject that it was received for; it touches no other.
         due_time: the first moment after the period.
+        time_zone: where the period was counted, as the tenant's zone was then.
+        transitions: every change of state, oldest first, each with its ledger entry.
         sealed_authorised_by: who instructed for the tenant, under the tenant's key.
         sealed_statement, sealed_instruction, sealed_explanation: words that can be about the
             person, under the subject's key; they go with it.
@@ -183,6 +232,7 @@ class RightsRequest:
     receive_time: datetime
     create_time: datetime
     due_time: datetime
+    time_zone: str = ""
     identity: Identity | None = None
     authorise_time: datetime | None = None
     sealed_authorised_by: bytes | None = None
@@ -194,6 +244,7 @@ class RightsRequest:
     results: tuple[Result, ...] = ()
     export: str = ""
     export_expire_time: datetime | None = None
+    transitions: tuple[Transition, ...] = ()
 
     @property
     def name(self) -> str:
@@ -222,14 +273,19 @@ class RightsRequest:
             raise ControllerNotAuthorisedError
         raise IllegalTransitionError(state=self.state)
 
-    def attested(self, identity: Identity) -> RightsRequest:
+    def attested(self, identity: Identity, *, time: datetime) -> RightsRequest:
         """Return the request of a person who is known to be the one.
 
         Raises:
             IllegalTransitionError: it was verified before, or has ended.
         """
         self.require(Step.ATTEST)
-        return self._next(identity=identity, state=_once_verified(self.role))
+        return self._moved(
+            _once_verified(self.role),
+            Cause.IDENTITY_VERIFIED,
+            time,
+            identity=replace(identity, time=time),
+        )
 
     def authorised(self, *, time: datetime, by: bytes, instruction: bytes | None) -> RightsRequest:
         """Return the request as the tenant, who is the controller, instructs to execute it.
@@ -238,23 +294,31 @@ class RightsRequest:
             IllegalTransitionError: it doesn't wait for the tenant.
         """
         self.require(Step.AUTHORISE)
-        return self._next(
-            state=State.IN_PROGRESS,
+        return self._moved(
+            State.IN_PROGRESS,
+            Cause.AUTHORISED,
+            time,
             authorise_time=time,
             sealed_authorised_by=by,
             sealed_instruction=instruction,
         )
 
-    def executed(self, results: Sequence[Result], *, time: datetime) -> RightsRequest:
+    def executed(
+        self, results: Sequence[Result], *, time: datetime, cause: Cause | None = None
+    ) -> RightsRequest:
         """Return the request as it ended in each place: COMPLETED only if all of them confirmed.
+
+        *cause* None: that, or what is missing, is why it ended.
 
         Raises:
             DomainError: what `require` raises.
         """
         self.require(Step.EXECUTE)
         done = bool(results) and all(result.ending is Ending.CONFIRMED for result in results)
-        return self._next(
-            state=State.COMPLETED if done else State.PARTIALLY_COMPLETED,
+        return self._moved(
+            State.COMPLETED if done else State.PARTIALLY_COMPLETED,
+            cause or (Cause.ALL_CONFIRMED if done else Cause.PLACES_MISSING),
+            time,
             end_time=time,
             results=tuple(results),
         )
@@ -268,8 +332,13 @@ class RightsRequest:
             IllegalTransitionError: it has ended.
         """
         self.require(Step.REFUSE)
-        return self._next(
-            state=State.REFUSED, end_time=time, ground=ground, sealed_explanation=explanation
+        return self._moved(
+            State.REFUSED,
+            Cause.REFUSED,
+            time,
+            end_time=time,
+            ground=ground,
+            sealed_explanation=explanation,
         )
 
     def withdrawn(self, *, time: datetime) -> RightsRequest:
@@ -279,7 +348,7 @@ class RightsRequest:
             IllegalTransitionError: it has ended.
         """
         self.require(Step.WITHDRAW)
-        return self._next(state=State.WITHDRAWN, end_time=time)
+        return self._moved(State.WITHDRAWN, Cause.WITHDRAWN, time, end_time=time)
 
     def counted(self, record_count: int) -> RightsRequest:
         """Return the request with the number of records that were destroyed, known afterwards."""
@@ -288,6 +357,22 @@ class RightsRequest:
             for each in self.results
         )
         return self._next(results=counted)
+
+    def received(self) -> RightsRequest:
+        """Return the request with its receipt as the first of its transitions."""
+        first = Transition(None, self.state, Cause.RECEIVED, self.create_time)
+        return replace(self, transitions=(first,))
+
+    def entered(self, entry: str) -> RightsRequest:
+        """Return the request with the ledger *entry* that says what its last transition was."""
+        *earlier, last = self.transitions
+        return replace(self, transitions=(*earlier, replace(last, entry=entry)))
+
+    def _moved(
+        self, state: State, cause: Cause, time: datetime, **changes: object
+    ) -> RightsRequest:
+        move = Transition(self.state, state, cause, time)
+        return self._next(state=state, transitions=(*self.transitions, move), **changes)
 
     def _next(self, **changes: object) -> RightsRequest:
         return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from server.domain.errors import (
 )
 from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
-from server.domain.ports import Query
+from server.domain.ports import DEFAULT_FRESHNESS, Query
 from server.domain.rights.request import (
     VERIFIED,
     Ground,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.change import Committed, Write
     from server.domain.ledger import Entry
-    from server.domain.ports import Ports
+    from server.domain.ports import Freshness, Ports
     from server.domain.tenants import Tenants
     from server.domain.values import Role, SubjectId
 
@@ -63,6 +63,8 @@ class Filter:
 
     states: tuple[State, ...] = ()
     due_before: datetime | None = None
+    rights: tuple[Right, ...] = ()
+    who: SubjectId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +150,19 @@ class RightsRequests:
                 receive_time=received,
                 create_time=now,
                 due_time=due_time(received, tenant.time_zone),
-                identity=new.identity,
+                time_zone=tenant.time_zone,
+                identity=replace(new.identity, time=now) if new.identity else None,
             )
             sealed = await self._sealed(subject, request, "statement", new.statement)
-            request = replace(request, sealed_statement=sealed)
+            entry = self.entry(call, request, "rights.request_created", now)
+            request = replace(request, sealed_statement=sealed).received().entered(entry.id)
             writes: list[Write] = [Insert(requests(request.role), request)]
             if request.identity is not None:
                 await self._require_alone(request)
                 writes.append(held_still(subject))
             return Decision(
                 writes=writes,
-                entries=(self.entry(call, request, "rights.request_created", now),),
+                entries=(entry,),
                 outcome=request,
             )
 
@@ -176,7 +180,7 @@ class RightsRequests:
         """
 
         async def step(found: RightsRequest, now: datetime) -> Decision[RightsRequest]:
-            after = found.attested(identity)
+            after = found.attested(identity, time=now)
             await self._require_alone(after)
             subject = await self.subject_of(found)
             fence = () if is_over(found, subject) else (held_still(subject),)
@@ -242,14 +246,23 @@ class RightsRequests:
 
         return await self._take(call, tenant, request, step)
 
-    async def get(self, call: Call, *, tenant: str, request: str) -> RightsRequest:
+    async def get(
+        self,
+        call: Call,
+        *,
+        tenant: str,
+        request: str,
+        freshness: Freshness = DEFAULT_FRESHNESS,
+    ) -> RightsRequest:
         """Return *request*, the last part of its name.
 
         Raises:
             RightsRequestNotFoundError: the tenant has none with this id.
         """
         id = f"{tenant}/{request}"
-        found = await self._ports.reader.get(requests(role_of(request)), tenant, id, RightsRequest)
+        found = await self._ports.reader.get(
+            requests(role_of(request)), tenant, id, RightsRequest, freshness=freshness
+        )
         if found is None:
             raise RightsRequestNotFoundError
         call.notes["tenant"], call.notes["subject"] = tenant, found.reference
@@ -273,13 +286,24 @@ class RightsRequests:
         query = Query(
             requests(role),
             tenant=tenant,
-            equals={"state": wanted.states} if wanted.states else {},
+            equals=await self._equals(wanted),
             at_most={"due_time": _just_before(wanted.due_before)} if wanted.due_before else {},
             order="due_time",
             after=after,
             limit=limit,
         )
         return await self._ports.reader.find(query, RightsRequest)
+
+    async def _equals(self, wanted: Filter) -> dict[str, str | tuple[str, ...]]:
+        equals: dict[str, str | tuple[str, ...]] = {}
+        if wanted.states:
+            equals["state"] = wanted.states
+        if wanted.rights:
+            equals["right"] = wanted.rights
+        if wanted.who is not None:
+            reference = await self._ports.keyring.reference(wanted.who)
+            equals["subject"] = f"{wanted.who.tenant}/{reference}"
+        return equals
 
     async def readable(self, request: RightsRequest) -> Readable:
         """Return *request* with its words; those about a person who was erased are gone."""
@@ -340,9 +364,11 @@ class RightsRequests:
         self, call: Call, after: RightsRequest, type: str, now: datetime, *others: Write
     ) -> Decision[RightsRequest]:
         # The whole request is kept for repeats: what is personal in it is sealed.
+        entry = self.entry(call, after, type, now)
+        after = after.entered(entry.id)
         return Decision(
             writes=(Replace(requests(after.role), after), *others),
-            entries=(self.entry(call, after, type, now),),
+            entries=(entry,),
             outcome=after,
         )
 

@@ -236,7 +236,7 @@ class ParentalAuthority(_message.Message):
     authorised: _builtins.bool
     """True: the holder of parental responsibility gave or authorised the consent."""
     verification: _builtins.str
-    """How that was verified: at most 500 characters, no personal data."""
+    """How that was verified: at most 500 characters; names and describes nobody."""
     def __init__(
         self,
         *,
@@ -273,6 +273,9 @@ class ConsentDecision(_message.Message):
     PURPOSE_VERSION_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    FROM_VISITOR_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `tenants/{tenant}/consentDecisions/{decision}`."""
     purpose: _builtins.str
@@ -295,6 +298,12 @@ class ConsentDecision(_message.Message):
     """The life of the subject in which it was made."""
     evidence_digest: _builtins.str
     """SHA-256 of evidence that the caller keeps, if any."""
+    role: _types_pb2.Role.ValueType
+    """The regime."""
+    subject_reference: _builtins.str
+    """Whose decision it is: the subject reference."""
+    from_visitor: _builtins.bool
+    """True: made as a visitor, and joined to the account later at the person's own act."""
     @_builtins.property
     def decision_time(self) -> _timestamp_pb2.Timestamp:
         """When the person decided."""
@@ -329,10 +338,13 @@ class ConsentDecision(_message.Message):
         purpose_version: _builtins.int = ...,
         generation: _builtins.int = ...,
         evidence_digest: _builtins.str = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        subject_reference: _builtins.str = ...,
+        from_visitor: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision_time", b"decision_time", "expire_time", b"expire_time", "parental_authority", b"parental_authority", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "decision_time", b"decision_time", "evidence_digest", b"evidence_digest", "expire_time", b"expire_time", "explicit", b"explicit", "generation", b"generation", "locale", b"locale", "method", b"method", "name", b"name", "parental_authority", b"parental_authority", "policy_version", b"policy_version", "purpose", b"purpose", "purpose_version", b"purpose_version", "record_time", b"record_time", "text_digest", b"text_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "decision_time", b"decision_time", "evidence_digest", b"evidence_digest", "expire_time", b"expire_time", "explicit", b"explicit", "from_visitor", b"from_visitor", "generation", b"generation", "locale", b"locale", "method", b"method", "name", b"name", "parental_authority", b"parental_authority", "policy_version", b"policy_version", "purpose", b"purpose", "purpose_version", b"purpose_version", "record_time", b"record_time", "role", b"role", "subject_reference", b"subject_reference", "text_digest", b"text_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -346,13 +358,13 @@ class Consent(_message.Message):
 
     PURPOSE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
-    DECISION_FIELD_NUMBER: _builtins.int
+    CONSENT_DECISION_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     """The purpose. Format: `purposes/{purpose}`."""
     state: Global___ConsentState.ValueType
     """What the decisions amount to."""
     @_builtins.property
-    def decision(self) -> Global___ConsentDecision:
+    def consent_decision(self) -> Global___ConsentDecision:
         """The decision that is in force."""
 
     def __init__(
@@ -360,11 +372,11 @@ class Consent(_message.Message):
         *,
         purpose: _builtins.str = ...,
         state: Global___ConsentState.ValueType = ...,
-        decision: Global___ConsentDecision | None = ...,
+        consent_decision: Global___ConsentDecision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent_decision", b"consent_decision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "purpose", b"purpose", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_decision", b"consent_decision", "purpose", b"purpose", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,6 +395,7 @@ class Verdict(_message.Message):
     PURPOSE_VERSION_FIELD_NUMBER: _builtins.int
     VERDICT_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
     allowed: _builtins.bool
     """Whether the processing is allowed."""
     deciding_entry: _builtins.str
@@ -393,6 +406,8 @@ class Verdict(_message.Message):
     """The legal basis of the purpose."""
     purpose_version: _builtins.int
     """The version of the purpose that was judged."""
+    subject_reference: _builtins.str
+    """Whose data it is about: the subject reference, as `WatchInvalidations` names it."""
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___VerdictReason.ValueType]:
         """Why: one reason when allowed, every reason that stands against it when not."""
@@ -415,10 +430,11 @@ class Verdict(_message.Message):
         purpose_version: _builtins.int = ...,
         verdict_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
+        subject_reference: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "verdict_time", b"verdict_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "deciding_entry", b"deciding_entry", "expire_time", b"expire_time", "legal_basis", b"legal_basis", "purpose_version", b"purpose_version", "reasons", b"reasons", "verdict_time", b"verdict_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "deciding_entry", b"deciding_entry", "expire_time", b"expire_time", "legal_basis", b"legal_basis", "purpose_version", b"purpose_version", "reasons", b"reasons", "subject_reference", b"subject_reference", "verdict_time", b"verdict_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -460,7 +476,7 @@ class RecordConsentRequest(_message.Message):
     evidence_digest: _builtins.str
     """Optional. SHA-256 of evidence that the caller keeps."""
     request_id: _builtins.str
-    """Required. Makes a repeat harmless: 1–64 of A-Z a-z 0-9 . _ - (AIP-155; a UUID is best)."""
+    """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
         """Required. Whose decision it is."""
@@ -508,11 +524,11 @@ class RecordConsentResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DECISION_FIELD_NUMBER: _builtins.int
+    CONSENT_DECISION_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
-    decision: _builtins.str
+    consent_decision: _builtins.str
     """The decision's name. Format: `tenants/{tenant}/consentDecisions/{decision}`."""
     generation: _builtins.int
     """The life of the subject it belongs to."""
@@ -525,14 +541,14 @@ class RecordConsentResponse(_message.Message):
     def __init__(
         self,
         *,
-        decision: _builtins.str = ...,
+        consent_decision: _builtins.str = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
         generation: _builtins.int = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "decision", b"decision", "generation", b"generation", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_decision", b"consent_decision", "consistency_token", b"consistency_token", "generation", b"generation", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -546,7 +562,13 @@ class WithdrawAllConsentsRequest(_message.Message):
 
     SUBJECT_FIELD_NUMBER: _builtins.int
     DECISION_TIME_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    method: Global___ConsentMethod.ValueType
+    """Optional. How it was expressed."""
+    evidence_digest: _builtins.str
+    """Optional. SHA-256 of evidence that the caller keeps."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
@@ -555,18 +577,20 @@ class WithdrawAllConsentsRequest(_message.Message):
 
     @_builtins.property
     def decision_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When the person decided; default: now."""
+        """Optional. When the person decided, not in the future; default: now."""
 
     def __init__(
         self,
         *,
         subject: _types_pb2.Subject | None = ...,
         decision_time: _timestamp_pb2.Timestamp | None = ...,
+        method: Global___ConsentMethod.ValueType = ...,
+        evidence_digest: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["decision_time", b"decision_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_time", b"decision_time", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_time", b"decision_time", "evidence_digest", b"evidence_digest", "method", b"method", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -669,6 +693,58 @@ class ListConsentsResponse(_message.Message):
 Global___ListConsentsResponse: _TypeAlias = ListConsentsResponse  # noqa: Y015
 
 @_typing.final
+class GetConsentDecisionRequest(_message.Message):
+    """Request of `GetConsentDecision`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The decision. Format: `tenants/{tenant}/consentDecisions/{decision}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConsentDecisionRequest: _TypeAlias = GetConsentDecisionRequest  # noqa: Y015
+
+@_typing.final
+class GetConsentDecisionResponse(_message.Message):
+    """Response of `GetConsentDecision`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_DECISION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consent_decision(self) -> Global___ConsentDecision:
+        """The decision."""
+
+    def __init__(
+        self,
+        *,
+        consent_decision: Global___ConsentDecision | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent_decision", b"consent_decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_decision", b"consent_decision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConsentDecisionResponse: _TypeAlias = GetConsentDecisionResponse  # noqa: Y015
+
+@_typing.final
 class ListConsentDecisionsRequest(_message.Message):
     """Request of `ListConsentDecisions`."""
 
@@ -678,6 +754,7 @@ class ListConsentDecisionsRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     """Optional. Only those on this purpose. Format: `purposes/{purpose}`."""
     page_size: _builtins.int
@@ -688,6 +765,10 @@ class ListConsentDecisionsRequest(_message.Message):
     def subject(self) -> _types_pb2.Subject:
         """Required. Whose decisions."""
 
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
@@ -695,10 +776,11 @@ class ListConsentDecisionsRequest(_message.Message):
         purpose: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -710,23 +792,23 @@ class ListConsentDecisionsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DECISIONS_FIELD_NUMBER: _builtins.int
+    CONSENT_DECISIONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentDecision]:
+    def consent_decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsentDecision]:
         """The decisions, newest first."""
 
     def __init__(
         self,
         *,
-        decisions: _abc.Iterable[Global___ConsentDecision] | None = ...,
+        consent_decisions: _abc.Iterable[Global___ConsentDecision] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decisions", b"decisions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_decisions", b"consent_decisions", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -742,6 +824,7 @@ class CheckProcessingRequest(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     """Required. What for. Format: `purposes/{purpose}`."""
     @_builtins.property
@@ -754,7 +837,15 @@ class CheckProcessingRequest(_message.Message):
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Asks about a past moment ("was this allowed on 3 March?"); default: now."""
+        """Optional. Asks about a past moment ("was this allowed on 3 March?"), not in the future; default:
+        now.
+        """
+
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Only these categories of data, at most 100; default: all that the purpose needs.
+        Format: `categories/{category}`.
+        """
 
     def __init__(
         self,
@@ -763,10 +854,11 @@ class CheckProcessingRequest(_message.Message):
         purpose: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
         as_of_time: _timestamp_pb2.Timestamp | None = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "consistency", b"consistency", "purpose", b"purpose", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_time", b"as_of_time", "categories", b"categories", "consistency", b"consistency", "purpose", b"purpose", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -886,21 +978,27 @@ class GetConsentReceiptRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DECISION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
-    decision: _builtins.str
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Required. The decision. Format: `tenants/{tenant}/consentDecisions/{decision}`."""
     locale: _builtins.str
     """Optional. The language of the readable rendering (BCP 47); default: the one shown."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
-        decision: _builtins.str = ...,
+        name: _builtins.str = ...,
         locale: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "locale", b"locale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "locale", b"locale", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -914,123 +1012,165 @@ class GetConsentReceiptResponse(_message.Message):
 
     JWS_FIELD_NUMBER: _builtins.int
     HTML_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     jws: _builtins.str
     """The receipt: compact JWS (RFC 7515), EdDSA."""
     html: _builtins.str
     """A rendering for people, as stand-alone HTML."""
+    locale: _builtins.str
+    """The language of the rendering (BCP 47)."""
     def __init__(
         self,
         *,
         jws: _builtins.str = ...,
         html: _builtins.str = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["html", b"html", "jws", b"jws"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["html", b"html", "jws", b"jws", "locale", b"locale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetConsentReceiptResponse: _TypeAlias = GetConsentReceiptResponse  # noqa: Y015
 
 @_typing.final
-class RecordVisitorChoicesRequest(_message.Message):
-    """Request of `RecordVisitorChoices`."""
+class CookieChoice(_message.Message):
+    """What somebody chose about one cookie purpose."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class Choice(_message.Message):
-        """One cookie purpose and what the visitor decided on it."""
-
-        DESCRIPTOR: _descriptor.Descriptor
-
-        PURPOSE_FIELD_NUMBER: _builtins.int
-        CHOICE_FIELD_NUMBER: _builtins.int
-        TEXT_DIGEST_FIELD_NUMBER: _builtins.int
-        purpose: _builtins.str
-        """Required. The cookie purpose. Format: `purposes/{purpose}`."""
-        choice: Global___ConsentChoice.ValueType
-        """Required. What was decided."""
-        text_digest: _builtins.str
-        """Required for a grant. SHA-256 of the text shown."""
-        def __init__(
-            self,
-            *,
-            purpose: _builtins.str = ...,
-            choice: Global___ConsentChoice.ValueType = ...,
-            text_digest: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "purpose", b"purpose", "text_digest", b"text_digest"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    TENANT_FIELD_NUMBER: _builtins.int
-    VISITOR_ID_FIELD_NUMBER: _builtins.int
-    CHOICES_FIELD_NUMBER: _builtins.int
-    POLICY_VERSION_FIELD_NUMBER: _builtins.int
-    LOCALE_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    tenant: _builtins.str
-    """Required. Whose site. Format: `tenants/{tenant}`."""
-    visitor_id: _builtins.str
-    """Required. A random id that the site made for the browser: 1–64 of A-Z a-z 0-9 . _ -."""
-    policy_version: _builtins.str
-    """Required for a grant. The policy version shown. Format: `policyVersions/{version}`."""
-    locale: _builtins.str
-    """Required for a grant. The language of the texts (BCP 47)."""
-    request_id: _builtins.str
-    """Required. Makes a repeat harmless (AIP-155)."""
-    @_builtins.property
-    def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordVisitorChoicesRequest.Choice]:
-        """Required. 1–50 choices."""
-
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    CHOICE_FIELD_NUMBER: _builtins.int
+    TEXT_DIGEST_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    """Required. The cookie purpose. Format: `purposes/{purpose}`."""
+    choice: Global___ConsentChoice.ValueType
+    """Required. What was decided."""
+    text_digest: _builtins.str
+    """Required for a grant. SHA-256 of the text shown, 64 hexadecimal digits."""
     def __init__(
         self,
         *,
-        tenant: _builtins.str = ...,
-        visitor_id: _builtins.str = ...,
-        choices: _abc.Iterable[Global___RecordVisitorChoicesRequest.Choice] | None = ...,
-        policy_version: _builtins.str = ...,
-        locale: _builtins.str = ...,
-        request_id: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        choice: Global___ConsentChoice.ValueType = ...,
+        text_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "locale", b"locale", "policy_version", b"policy_version", "request_id", b"request_id", "tenant", b"tenant", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice", b"choice", "purpose", b"purpose", "text_digest", b"text_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordVisitorChoicesRequest: _TypeAlias = RecordVisitorChoicesRequest  # noqa: Y015
+Global___CookieChoice: _TypeAlias = CookieChoice  # noqa: Y015
 
 @_typing.final
-class RecordVisitorChoicesResponse(_message.Message):
-    """Response of `RecordVisitorChoices`."""
+class RecordCookieChoicesRequest(_message.Message):
+    """Request of `RecordCookieChoices`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RECORD_TIME_FIELD_NUMBER: _builtins.int
-    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
-    consistency_token: _builtins.str
-    """Pass it to a later read to see at least this write."""
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    POLICY_VERSION_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    DECISION_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    PARENTAL_AUTHORITY_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    policy_version: _builtins.str
+    """Required if there is a grant. The policy version shown. Format: `policyVersions/{version}`."""
+    locale: _builtins.str
+    """Required if there is a grant. The language of the texts (BCP 47)."""
+    method: Global___ConsentMethod.ValueType
+    """Optional. How it was expressed."""
+    evidence_digest: _builtins.str
+    """Optional. SHA-256 of evidence that the caller keeps."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
-    def record_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was recorded."""
+    def subject(self) -> _types_pb2.Subject:
+        """Required. Who chose: most often a visitor."""
+
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___CookieChoice]:
+        """Required. 1–50 choices, at most one for each purpose."""
+
+    @_builtins.property
+    def decision_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When the person decided, not in the future; default: now."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional, for grants only. Until when they hold; must be in the future."""
+
+    @_builtins.property
+    def parental_authority(self) -> Global___ParentalAuthority:
+        """Required for a child's grant."""
 
     def __init__(
         self,
         *,
+        subject: _types_pb2.Subject | None = ...,
+        choices: _abc.Iterable[Global___CookieChoice] | None = ...,
+        policy_version: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        decision_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        method: Global___ConsentMethod.ValueType = ...,
+        parental_authority: Global___ParentalAuthority | None = ...,
+        evidence_digest: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision_time", b"decision_time", "expire_time", b"expire_time", "parental_authority", b"parental_authority", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "decision_time", b"decision_time", "evidence_digest", b"evidence_digest", "expire_time", b"expire_time", "locale", b"locale", "method", b"method", "parental_authority", b"parental_authority", "policy_version", b"policy_version", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordCookieChoicesRequest: _TypeAlias = RecordCookieChoicesRequest  # noqa: Y015
+
+@_typing.final
+class RecordCookieChoicesResponse(_message.Message):
+    """Response of `RecordCookieChoices`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_DECISIONS_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    generation: _builtins.int
+    """The life of the subject they belong to."""
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def consent_decisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The decisions' names, in the order of the choices. Format:
+        `tenants/{tenant}/consentDecisions/{decision}`.
+        """
+
+    @_builtins.property
+    def record_time(self) -> _timestamp_pb2.Timestamp:
+        """When they were recorded."""
+
+    def __init__(
+        self,
+        *,
+        consent_decisions: _abc.Iterable[_builtins.str] | None = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
+        generation: _builtins.int = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_decisions", b"consent_decisions", "consistency_token", b"consistency_token", "generation", b"generation", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RecordVisitorChoicesResponse: _TypeAlias = RecordVisitorChoicesResponse  # noqa: Y015
+Global___RecordCookieChoicesResponse: _TypeAlias = RecordCookieChoicesResponse  # noqa: Y015
 
 @_typing.final
 class LinkVisitorRequest(_message.Message):
@@ -1038,27 +1178,43 @@ class LinkVisitorRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    VISITOR_ID_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
+    VISITOR_ID_FIELD_NUMBER: _builtins.int
+    DECISION_TIME_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     visitor_id: _builtins.str
-    """Required. The visitor, as in `RecordVisitorChoices`."""
+    """Required. The visitor, of the same tenant and role."""
+    method: Global___ConsentMethod.ValueType
+    """Required. By which act of the person: nothing is joined by inference."""
+    evidence_digest: _builtins.str
+    """Optional. SHA-256 of evidence that the caller keeps."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
-        """Required. The subject who signed in and asked for it."""
+        """Required. The account of the person who asked for it: a subject with a `subject_id`, who becomes
+        known if that is the first that is heard of it.
+        """
+
+    @_builtins.property
+    def decision_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When the person asked, not in the future; default: now."""
 
     def __init__(
         self,
         *,
-        visitor_id: _builtins.str = ...,
         subject: _types_pb2.Subject | None = ...,
+        visitor_id: _builtins.str = ...,
+        decision_time: _timestamp_pb2.Timestamp | None = ...,
+        method: Global___ConsentMethod.ValueType = ...,
+        evidence_digest: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision_time", b"decision_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "subject", b"subject", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decision_time", b"decision_time", "evidence_digest", b"evidence_digest", "method", b"method", "request_id", b"request_id", "subject", b"subject", "visitor_id", b"visitor_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1070,10 +1226,20 @@ class LinkVisitorResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    CONSENT_DECISIONS_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    generation: _builtins.int
+    """The life of the account they belong to."""
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def consent_decisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The decisions that were added to the account's history. Format:
+        `tenants/{tenant}/consentDecisions/{decision}`.
+        """
+
     @_builtins.property
     def record_time(self) -> _timestamp_pb2.Timestamp:
         """When it was recorded."""
@@ -1081,12 +1247,14 @@ class LinkVisitorResponse(_message.Message):
     def __init__(
         self,
         *,
+        consent_decisions: _abc.Iterable[_builtins.str] | None = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
+        generation: _builtins.int = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_decisions", b"consent_decisions", "consistency_token", b"consistency_token", "generation", b"generation", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1099,38 +1267,40 @@ class RecordPrivacySignalRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: _builtins.int
-    VISITOR_ID_FIELD_NUMBER: _builtins.int
-    TENANT_FIELD_NUMBER: _builtins.int
     SIGNAL_FIELD_NUMBER: _builtins.int
+    SWITCHED_OFF_FIELD_NUMBER: _builtins.int
+    SIGNAL_TIME_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    visitor_id: _builtins.str
-    """A visitor without an account, as in `RecordVisitorChoices`; needs `tenant`."""
-    tenant: _builtins.str
-    """Required with `visitor_id`. Whose site. Format: `tenants/{tenant}`."""
     signal: Global___PrivacySignal.ValueType
     """Required. The signal."""
+    switched_off: _builtins.bool
+    """True: the person switched it off. That takes back the objection which this signal made, and no
+    other. That a request comes without the signal is no such act.
+    """
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
-        """A known subject."""
+        """Required. Who sent it: most often a visitor."""
+
+    @_builtins.property
+    def signal_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When it was seen, not in the future; default: now."""
 
     def __init__(
         self,
         *,
         subject: _types_pb2.Subject | None = ...,
-        visitor_id: _builtins.str = ...,
-        tenant: _builtins.str = ...,
         signal: Global___PrivacySignal.ValueType = ...,
+        switched_off: _builtins.bool = ...,
+        signal_time: _timestamp_pb2.Timestamp | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender", "subject", b"subject", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["signal_time", b"signal_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "sender", b"sender", "signal", b"signal", "subject", b"subject", "tenant", b"tenant", "visitor_id", b"visitor_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "signal", b"signal", "signal_time", b"signal_time", "subject", b"subject", "switched_off", b"switched_off"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_sender: _TypeAlias = _typing.Literal["subject", "visitor_id"]  # noqa: Y015
-    _WhichOneofArgType_sender: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_sender) -> _WhichOneofReturnType_sender | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordPrivacySignalRequest: _TypeAlias = RecordPrivacySignalRequest  # noqa: Y015
 
@@ -1140,10 +1310,15 @@ class RecordPrivacySignalResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PURPOSES_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The purposes that the objection stands against, or stood against. Format: `purposes/{purpose}`."""
+
     @_builtins.property
     def record_time(self) -> _timestamp_pb2.Timestamp:
         """When it was recorded."""
@@ -1151,12 +1326,13 @@ class RecordPrivacySignalResponse(_message.Message):
     def __init__(
         self,
         *,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "purposes", b"purposes", "record_time", b"record_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1195,27 +1371,26 @@ class WatchInvalidationsRequest(_message.Message):
 Global___WatchInvalidationsRequest: _TypeAlias = WatchInvalidationsRequest  # noqa: Y015
 
 @_typing.final
-class WatchInvalidationsResponse(_message.Message):
-    """Response of `WatchInvalidations`: one invalidation, or a sign of life."""
+class Invalidation(_message.Message):
+    """That verdicts are no longer to be relied on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TENANT_FIELD_NUMBER: _builtins.int
     SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
-    TIME_FIELD_NUMBER: _builtins.int
-    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CHANGE_TIME_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
-    """Whose verdicts: the tenant. Format: `tenants/{tenant}`. Empty in a sign of life."""
+    """Whose verdicts: the tenant. Format: `tenants/{tenant}`. Empty: every tenant, after a change of
+    the catalogue.
+    """
     subject_reference: _builtins.str
-    """Whose verdicts: the subject reference. Empty: every subject of the tenant."""
+    """Whose verdicts: the subject reference, as `Verdict` has it. Empty: every subject of the tenant."""
     purpose: _builtins.str
     """The purpose. Format: `purposes/{purpose}`. Empty: every purpose."""
-    resume_token: _builtins.str
-    """Pass it to a later call to go on after this."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp:
-        """The change that caused it, in ledger time. In a sign of life: up to when the stream is complete."""
+    def change_time(self) -> _timestamp_pb2.Timestamp:
+        """When the change was that caused it."""
 
     def __init__(
         self,
@@ -1223,12 +1398,51 @@ class WatchInvalidationsResponse(_message.Message):
         tenant: _builtins.str = ...,
         subject_reference: _builtins.str = ...,
         purpose: _builtins.str = ...,
-        time: _timestamp_pb2.Timestamp | None = ...,
-        resume_token: _builtins.str = ...,
+        change_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["purpose", b"purpose", "resume_token", b"resume_token", "subject_reference", b"subject_reference", "tenant", b"tenant", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_time", b"change_time", "purpose", b"purpose", "subject_reference", b"subject_reference", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Invalidation: _TypeAlias = Invalidation  # noqa: Y015
+
+@_typing.final
+class WatchInvalidationsResponse(_message.Message):
+    """Response of `WatchInvalidations`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INVALIDATIONS_FIELD_NUMBER: _builtins.int
+    COMPLETE_TIME_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Pass it to a later call to go on after this."""
+    consistency_token: _builtins.str
+    """Pass it to a check, so that it sees the changes that these invalidations tell of."""
+    @_builtins.property
+    def invalidations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Invalidation]:
+        """The next invalidations, in the order of their changes. None: a sign of life, at least once a
+        second.
+        """
+
+    @_builtins.property
+    def complete_time(self) -> _timestamp_pb2.Timestamp:
+        """The stream is complete up to here: a cache that is further behind than it may be must not answer."""
+
+    def __init__(
+        self,
+        *,
+        invalidations: _abc.Iterable[Global___Invalidation] | None = ...,
+        complete_time: _timestamp_pb2.Timestamp | None = ...,
+        resume_token: _builtins.str = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "consistency_token", b"consistency_token", "invalidations", b"invalidations", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

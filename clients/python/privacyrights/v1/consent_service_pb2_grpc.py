@@ -27,6 +27,10 @@ if _version_not_supported:
 
 class ConsentServiceStub:
     """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21).
+    Whoever has no account is a subject by `visitor_id`, in every method (S16 of the policy: cookies).
+
+    Events on the feed: `consent.granted`, `consent.refused`, `consent.withdrawn`,
+    `consent.visitor_linked`, `consent.signal_recorded`.
     """
 
     def __init__(self, channel):
@@ -40,15 +44,35 @@ class ConsentServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordConsentRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordConsentResponse.FromString,
                 _registered_method=True)
+        self.RecordCookieChoices = channel.unary_unary(
+                '/privacyrights.v1.ConsentService/RecordCookieChoices',
+                request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordCookieChoicesRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordCookieChoicesResponse.FromString,
+                _registered_method=True)
         self.WithdrawAllConsents = channel.unary_unary(
                 '/privacyrights.v1.ConsentService/WithdrawAllConsents',
                 request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.WithdrawAllConsentsRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.WithdrawAllConsentsResponse.FromString,
                 _registered_method=True)
+        self.LinkVisitor = channel.unary_unary(
+                '/privacyrights.v1.ConsentService/LinkVisitor',
+                request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorResponse.FromString,
+                _registered_method=True)
+        self.RecordPrivacySignal = channel.unary_unary(
+                '/privacyrights.v1.ConsentService/RecordPrivacySignal',
+                request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalResponse.FromString,
+                _registered_method=True)
         self.ListConsents = channel.unary_unary(
                 '/privacyrights.v1.ConsentService/ListConsents',
                 request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.ListConsentsRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.ListConsentsResponse.FromString,
+                _registered_method=True)
+        self.GetConsentDecision = channel.unary_unary(
+                '/privacyrights.v1.ConsentService/GetConsentDecision',
+                request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.GetConsentDecisionRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.GetConsentDecisionResponse.FromString,
                 _registered_method=True)
         self.ListConsentDecisions = channel.unary_unary(
                 '/privacyrights.v1.ConsentService/ListConsentDecisions',
@@ -70,21 +94,6 @@ class ConsentServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.GetConsentReceiptRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.GetConsentReceiptResponse.FromString,
                 _registered_method=True)
-        self.RecordVisitorChoices = channel.unary_unary(
-                '/privacyrights.v1.ConsentService/RecordVisitorChoices',
-                request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordVisitorChoicesRequest.SerializeToString,
-                response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordVisitorChoicesResponse.FromString,
-                _registered_method=True)
-        self.LinkVisitor = channel.unary_unary(
-                '/privacyrights.v1.ConsentService/LinkVisitor',
-                request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorRequest.SerializeToString,
-                response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorResponse.FromString,
-                _registered_method=True)
-        self.RecordPrivacySignal = channel.unary_unary(
-                '/privacyrights.v1.ConsentService/RecordPrivacySignal',
-                request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalRequest.SerializeToString,
-                response_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalResponse.FromString,
-                _registered_method=True)
         self.WatchInvalidations = channel.unary_stream(
                 '/privacyrights.v1.ConsentService/WatchInvalidations',
                 request_serializer=privacyrights_dot_v1_dot_consent__service__pb2.WatchInvalidationsRequest.SerializeToString,
@@ -94,13 +103,18 @@ class ConsentServiceStub:
 
 class ConsentServiceServicer:
     """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21).
+    Whoever has no account is a subject by `visitor_id`, in every method (S16 of the policy: cookies).
+
+    Events on the feed: `consent.granted`, `consent.refused`, `consent.withdrawn`,
+    `consent.visitor_linked`, `consent.signal_recorded`.
     """
 
     def RecordConsent(self, request, context):
         """Appends one decision to the subject's history: a grant, a refusal or a withdrawal. All three
         have the same shape, so that withdrawing is as easy as agreeing (Art. 7(3)); only grants can be
-        refused for reasons of the purpose or the text. A subject that is not known yet becomes known.
-        A grant that a person gives after erasure starts a new generation.
+        refused for reasons of the purpose or the text. A grant after expiry or a material change renews
+        the consent. A subject that is not known yet becomes known. A grant that a person gives after
+        erasure starts a new generation.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID: a field breaks its rule.
@@ -110,6 +124,22 @@ class ConsentServiceServicer:
         - FAILED_PRECONDITION, SUBJECT_ERASED: the decision was made before the erasure.
         - FAILED_PRECONDITION, PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH / CONSENT_NOT_BASIS /
         TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE / PARENTAL_AUTHORITY_REQUIRED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordCookieChoices(self, request, context):
+        """Records what somebody chose per cookie purpose, with an account or without: all of the choices
+        or none. Each is a decision like any other afterwards.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
+        CONSENT_NOT_BASIS / TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE /
+        PARENTAL_AUTHORITY_REQUIRED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +158,33 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LinkVisitor(self, request, context):
+        """Joins what a visitor chose to an account, at the person's own act only: the visitor's decisions
+        are added to the account's history, where of two on one purpose the later holds. Nothing is kept
+        that leads from the one to the other; the browser's own choices go on as they were.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND: nothing is known of the visitor.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: the visitor, or the account before the person's act.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPrivacySignal(self, request, context):
+        """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)),
+        or that the person switched it off again.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, TENANT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListConsents(self, request, context):
         """Lists the state of each purpose that the subject ever decided on, now or at a past moment.
 
@@ -140,11 +197,22 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetConsentDecision(self, request, context):
+        """Returns one decision.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListConsentDecisions(self, request, context):
         """Lists a subject's decisions, newest first. The history is never rewritten.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -153,12 +221,14 @@ class ConsentServiceServicer:
 
     def CheckProcessing(self, request, context):
         """Answers whether a subject's data may be processed for a purpose: one verdict out of legal
-        basis, consent, expiry, renewal, objection, restriction, instruction and erasure. "No" is an
-        answer and not an error.
+        basis, consent, expiry, renewal, objection, restriction, hold, instruction and erasure. "No" is
+        an answer and not an error.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`, which isn't built yet.
         - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
+        - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,43 +251,8 @@ class ConsentServiceServicer:
         anyone can verify offline with the keys of `AuditService.ListKeys`.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID.
-        - NOT_FOUND, TENANT_NOT_FOUND / CONSENT_DECISION_NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RecordVisitorChoices(self, request, context):
-        """Records acceptance or refusal per cookie purpose for a visitor who has no account.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, TEXT_NOT_PUBLISHED / PURPOSE_RETIRED.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def LinkVisitor(self, request, context):
-        """Joins a visitor's choices to a subject, at the person's own act only.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, SUBJECT_ERASED.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RecordPrivacySignal(self, request, context):
-        """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)).
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,15 +278,35 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordConsentRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordConsentResponse.SerializeToString,
             ),
+            'RecordCookieChoices': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordCookieChoices,
+                    request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordCookieChoicesRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordCookieChoicesResponse.SerializeToString,
+            ),
             'WithdrawAllConsents': grpc.unary_unary_rpc_method_handler(
                     servicer.WithdrawAllConsents,
                     request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.WithdrawAllConsentsRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.WithdrawAllConsentsResponse.SerializeToString,
             ),
+            'LinkVisitor': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkVisitor,
+                    request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorResponse.SerializeToString,
+            ),
+            'RecordPrivacySignal': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPrivacySignal,
+                    request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalResponse.SerializeToString,
+            ),
             'ListConsents': grpc.unary_unary_rpc_method_handler(
                     servicer.ListConsents,
                     request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.ListConsentsRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.ListConsentsResponse.SerializeToString,
+            ),
+            'GetConsentDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsentDecision,
+                    request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.GetConsentDecisionRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.GetConsentDecisionResponse.SerializeToString,
             ),
             'ListConsentDecisions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListConsentDecisions,
@@ -273,21 +328,6 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.GetConsentReceiptRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.GetConsentReceiptResponse.SerializeToString,
             ),
-            'RecordVisitorChoices': grpc.unary_unary_rpc_method_handler(
-                    servicer.RecordVisitorChoices,
-                    request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordVisitorChoicesRequest.FromString,
-                    response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordVisitorChoicesResponse.SerializeToString,
-            ),
-            'LinkVisitor': grpc.unary_unary_rpc_method_handler(
-                    servicer.LinkVisitor,
-                    request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorRequest.FromString,
-                    response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorResponse.SerializeToString,
-            ),
-            'RecordPrivacySignal': grpc.unary_unary_rpc_method_handler(
-                    servicer.RecordPrivacySignal,
-                    request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalRequest.FromString,
-                    response_serializer=privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalResponse.SerializeToString,
-            ),
             'WatchInvalidations': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchInvalidations,
                     request_deserializer=privacyrights_dot_v1_dot_consent__service__pb2.WatchInvalidationsRequest.FromString,
@@ -303,6 +343,10 @@ def add_ConsentServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ConsentService:
     """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21).
+    Whoever has no account is a subject by `visitor_id`, in every method (S16 of the policy: cookies).
+
+    Events on the feed: `consent.granted`, `consent.refused`, `consent.withdrawn`,
+    `consent.visitor_linked`, `consent.signal_recorded`.
     """
 
     @staticmethod
@@ -322,6 +366,33 @@ class ConsentService:
             '/privacyrights.v1.ConsentService/RecordConsent',
             privacyrights_dot_v1_dot_consent__service__pb2.RecordConsentRequest.SerializeToString,
             privacyrights_dot_v1_dot_consent__service__pb2.RecordConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordCookieChoices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.ConsentService/RecordCookieChoices',
+            privacyrights_dot_v1_dot_consent__service__pb2.RecordCookieChoicesRequest.SerializeToString,
+            privacyrights_dot_v1_dot_consent__service__pb2.RecordCookieChoicesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -360,6 +431,60 @@ class ConsentService:
             _registered_method=True)
 
     @staticmethod
+    def LinkVisitor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.ConsentService/LinkVisitor',
+            privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorRequest.SerializeToString,
+            privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPrivacySignal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.ConsentService/RecordPrivacySignal',
+            privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalRequest.SerializeToString,
+            privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListConsents(request,
             target,
             options=(),
@@ -376,6 +501,33 @@ class ConsentService:
             '/privacyrights.v1.ConsentService/ListConsents',
             privacyrights_dot_v1_dot_consent__service__pb2.ListConsentsRequest.SerializeToString,
             privacyrights_dot_v1_dot_consent__service__pb2.ListConsentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsentDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.ConsentService/GetConsentDecision',
+            privacyrights_dot_v1_dot_consent__service__pb2.GetConsentDecisionRequest.SerializeToString,
+            privacyrights_dot_v1_dot_consent__service__pb2.GetConsentDecisionResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -484,87 +636,6 @@ class ConsentService:
             '/privacyrights.v1.ConsentService/GetConsentReceipt',
             privacyrights_dot_v1_dot_consent__service__pb2.GetConsentReceiptRequest.SerializeToString,
             privacyrights_dot_v1_dot_consent__service__pb2.GetConsentReceiptResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RecordVisitorChoices(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/privacyrights.v1.ConsentService/RecordVisitorChoices',
-            privacyrights_dot_v1_dot_consent__service__pb2.RecordVisitorChoicesRequest.SerializeToString,
-            privacyrights_dot_v1_dot_consent__service__pb2.RecordVisitorChoicesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def LinkVisitor(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/privacyrights.v1.ConsentService/LinkVisitor',
-            privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorRequest.SerializeToString,
-            privacyrights_dot_v1_dot_consent__service__pb2.LinkVisitorResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RecordPrivacySignal(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/privacyrights.v1.ConsentService/RecordPrivacySignal',
-            privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalRequest.SerializeToString,
-            privacyrights_dot_v1_dot_consent__service__pb2.RecordPrivacySignalResponse.FromString,
             options,
             channel_credentials,
             insecure,

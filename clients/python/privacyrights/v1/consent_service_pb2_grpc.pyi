@@ -27,7 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ConsentServiceStub:
-    """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21)."""
+    """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21).
+    Whoever has no account is a subject by `visitor_id`, in every method (S16 of the policy: cookies).
+
+    Events on the feed: `consent.granted`, `consent.refused`, `consent.withdrawn`,
+    `consent.visitor_linked`, `consent.signal_recorded`.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,8 +41,9 @@ class ConsentServiceStub:
     RecordConsent: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.RecordConsentRequest, _consent_service_pb2.RecordConsentResponse]
     """Appends one decision to the subject's history: a grant, a refusal or a withdrawal. All three
     have the same shape, so that withdrawing is as easy as agreeing (Art. 7(3)); only grants can be
-    refused for reasons of the purpose or the text. A subject that is not known yet becomes known.
-    A grant that a person gives after erasure starts a new generation.
+    refused for reasons of the purpose or the text. A grant after expiry or a material change renews
+    the consent. A subject that is not known yet becomes known. A grant that a person gives after
+    erasure starts a new generation.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID: a field breaks its rule.
@@ -48,6 +54,18 @@ class ConsentServiceStub:
     - FAILED_PRECONDITION, PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH / CONSENT_NOT_BASIS /
       TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE / PARENTAL_AUTHORITY_REQUIRED.
     """
+    RecordCookieChoices: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.RecordCookieChoicesRequest, _consent_service_pb2.RecordCookieChoicesResponse]
+    """Records what somebody chose per cookie purpose, with an account or without: all of the choices
+    or none. Each is a decision like any other afterwards.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
+      CONSENT_NOT_BASIS / TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE /
+      PARENTAL_AUTHORITY_REQUIRED.
+    """
     WithdrawAllConsents: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.WithdrawAllConsentsRequest, _consent_service_pb2.WithdrawAllConsentsResponse]
     """Withdraws every consent of a subject that is granted now. Succeeds also when there is none.
 
@@ -57,6 +75,25 @@ class ConsentServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
+    LinkVisitor: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.LinkVisitorRequest, _consent_service_pb2.LinkVisitorResponse]
+    """Joins what a visitor chose to an account, at the person's own act only: the visitor's decisions
+    are added to the account's history, where of two on one purpose the later holds. Nothing is kept
+    that leads from the one to the other; the browser's own choices go on as they were.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND: nothing is known of the visitor.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: the visitor, or the account before the person's act.
+    """
+    RecordPrivacySignal: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.RecordPrivacySignalRequest, _consent_service_pb2.RecordPrivacySignalResponse]
+    """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)),
+    or that the person switched it off again.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, TENANT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
+    """
     ListConsents: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ListConsentsRequest, _consent_service_pb2.ListConsentsResponse]
     """Lists the state of each purpose that the subject ever decided on, now or at a past moment.
 
@@ -65,21 +102,30 @@ class ConsentServiceStub:
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
     - FAILED_PRECONDITION, SUBJECT_ERASED: it was erased by then; no consent stands any more.
     """
+    GetConsentDecision: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentDecisionRequest, _consent_service_pb2.GetConsentDecisionResponse]
+    """Returns one decision.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
+    """
     ListConsentDecisions: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ListConsentDecisionsRequest, _consent_service_pb2.ListConsentDecisionsResponse]
     """Lists a subject's decisions, newest first. The history is never rewritten.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
     """
     CheckProcessing: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.CheckProcessingRequest, _consent_service_pb2.CheckProcessingResponse]
     """Answers whether a subject's data may be processed for a purpose: one verdict out of legal
-    basis, consent, expiry, renewal, objection, restriction, instruction and erasure. "No" is an
-    answer and not an error.
+    basis, consent, expiry, renewal, objection, restriction, hold, instruction and erasure. "No" is
+    an answer and not an error.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`, which isn't built yet.
     - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
+    - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
     """
     BatchCheckProcessing: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.BatchCheckProcessingRequest, _consent_service_pb2.BatchCheckProcessingResponse]
     """Answers up to 1,000 checks of one tenant and role, each with its own verdict or failure, in the
@@ -94,31 +140,8 @@ class ConsentServiceStub:
     anyone can verify offline with the keys of `AuditService.ListKeys`.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID.
-    - NOT_FOUND, TENANT_NOT_FOUND / CONSENT_DECISION_NOT_FOUND.
-    """
-    RecordVisitorChoices: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.RecordVisitorChoicesRequest, _consent_service_pb2.RecordVisitorChoicesResponse]
-    """Records acceptance or refusal per cookie purpose for a visitor who has no account.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, TEXT_NOT_PUBLISHED / PURPOSE_RETIRED.
-    """
-    LinkVisitor: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.LinkVisitorRequest, _consent_service_pb2.LinkVisitorResponse]
-    """Joins a visitor's choices to a subject, at the person's own act only.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, SUBJECT_ERASED.
-    """
-    RecordPrivacySignal: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.RecordPrivacySignalRequest, _consent_service_pb2.RecordPrivacySignalResponse]
-    """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)).
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
     """
     WatchInvalidations: _grpc.UnaryStreamMultiCallable[_consent_service_pb2.WatchInvalidationsRequest, _consent_service_pb2.WatchInvalidationsResponse]
     """Streams which verdicts are no longer to be relied on, for caches of verdicts. Begins after
@@ -131,14 +154,20 @@ class ConsentServiceStub:
 
 @_typing.type_check_only
 class ConsentServiceAsyncStub(ConsentServiceStub):
-    """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21)."""
+    """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21).
+    Whoever has no account is a subject by `visitor_id`, in every method (S16 of the policy: cookies).
+
+    Events on the feed: `consent.granted`, `consent.refused`, `consent.withdrawn`,
+    `consent.visitor_linked`, `consent.signal_recorded`.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordConsent: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RecordConsentRequest, _consent_service_pb2.RecordConsentResponse]  # type: ignore[assignment]
     """Appends one decision to the subject's history: a grant, a refusal or a withdrawal. All three
     have the same shape, so that withdrawing is as easy as agreeing (Art. 7(3)); only grants can be
-    refused for reasons of the purpose or the text. A subject that is not known yet becomes known.
-    A grant that a person gives after erasure starts a new generation.
+    refused for reasons of the purpose or the text. A grant after expiry or a material change renews
+    the consent. A subject that is not known yet becomes known. A grant that a person gives after
+    erasure starts a new generation.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID: a field breaks its rule.
@@ -149,6 +178,18 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     - FAILED_PRECONDITION, PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH / CONSENT_NOT_BASIS /
       TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE / PARENTAL_AUTHORITY_REQUIRED.
     """
+    RecordCookieChoices: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RecordCookieChoicesRequest, _consent_service_pb2.RecordCookieChoicesResponse]  # type: ignore[assignment]
+    """Records what somebody chose per cookie purpose, with an account or without: all of the choices
+    or none. Each is a decision like any other afterwards.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
+      CONSENT_NOT_BASIS / TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE /
+      PARENTAL_AUTHORITY_REQUIRED.
+    """
     WithdrawAllConsents: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.WithdrawAllConsentsRequest, _consent_service_pb2.WithdrawAllConsentsResponse]  # type: ignore[assignment]
     """Withdraws every consent of a subject that is granted now. Succeeds also when there is none.
 
@@ -158,6 +199,25 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
+    LinkVisitor: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.LinkVisitorRequest, _consent_service_pb2.LinkVisitorResponse]  # type: ignore[assignment]
+    """Joins what a visitor chose to an account, at the person's own act only: the visitor's decisions
+    are added to the account's history, where of two on one purpose the later holds. Nothing is kept
+    that leads from the one to the other; the browser's own choices go on as they were.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND: nothing is known of the visitor.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: the visitor, or the account before the person's act.
+    """
+    RecordPrivacySignal: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RecordPrivacySignalRequest, _consent_service_pb2.RecordPrivacySignalResponse]  # type: ignore[assignment]
+    """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)),
+    or that the person switched it off again.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, TENANT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
+    """
     ListConsents: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ListConsentsRequest, _consent_service_pb2.ListConsentsResponse]  # type: ignore[assignment]
     """Lists the state of each purpose that the subject ever decided on, now or at a past moment.
 
@@ -166,21 +226,30 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
     - FAILED_PRECONDITION, SUBJECT_ERASED: it was erased by then; no consent stands any more.
     """
+    GetConsentDecision: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentDecisionRequest, _consent_service_pb2.GetConsentDecisionResponse]  # type: ignore[assignment]
+    """Returns one decision.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
+    """
     ListConsentDecisions: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ListConsentDecisionsRequest, _consent_service_pb2.ListConsentDecisionsResponse]  # type: ignore[assignment]
     """Lists a subject's decisions, newest first. The history is never rewritten.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
     """
     CheckProcessing: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.CheckProcessingRequest, _consent_service_pb2.CheckProcessingResponse]  # type: ignore[assignment]
     """Answers whether a subject's data may be processed for a purpose: one verdict out of legal
-    basis, consent, expiry, renewal, objection, restriction, instruction and erasure. "No" is an
-    answer and not an error.
+    basis, consent, expiry, renewal, objection, restriction, hold, instruction and erasure. "No" is
+    an answer and not an error.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`, which isn't built yet.
     - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
+    - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
     """
     BatchCheckProcessing: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.BatchCheckProcessingRequest, _consent_service_pb2.BatchCheckProcessingResponse]  # type: ignore[assignment]
     """Answers up to 1,000 checks of one tenant and role, each with its own verdict or failure, in the
@@ -195,31 +264,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     anyone can verify offline with the keys of `AuditService.ListKeys`.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID.
-    - NOT_FOUND, TENANT_NOT_FOUND / CONSENT_DECISION_NOT_FOUND.
-    """
-    RecordVisitorChoices: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RecordVisitorChoicesRequest, _consent_service_pb2.RecordVisitorChoicesResponse]  # type: ignore[assignment]
-    """Records acceptance or refusal per cookie purpose for a visitor who has no account.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, TEXT_NOT_PUBLISHED / PURPOSE_RETIRED.
-    """
-    LinkVisitor: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.LinkVisitorRequest, _consent_service_pb2.LinkVisitorResponse]  # type: ignore[assignment]
-    """Joins a visitor's choices to a subject, at the person's own act only.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, SUBJECT_ERASED.
-    """
-    RecordPrivacySignal: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RecordPrivacySignalRequest, _consent_service_pb2.RecordPrivacySignalResponse]  # type: ignore[assignment]
-    """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)).
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
     """
     WatchInvalidations: _aio.UnaryStreamMultiCallable[_consent_service_pb2.WatchInvalidationsRequest, _consent_service_pb2.WatchInvalidationsResponse]  # type: ignore[assignment]
     """Streams which verdicts are no longer to be relied on, for caches of verdicts. Begins after
@@ -231,7 +277,12 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21)."""
+    """Keeps what each data subject agreed to, and answers "may I process this?" (GDPR Art. 6–8, 21).
+    Whoever has no account is a subject by `visitor_id`, in every method (S16 of the policy: cookies).
+
+    Events on the feed: `consent.granted`, `consent.refused`, `consent.withdrawn`,
+    `consent.visitor_linked`, `consent.signal_recorded`.
+    """
 
     @_abc_1.abstractmethod
     def RecordConsent(
@@ -241,8 +292,9 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_consent_service_pb2.RecordConsentResponse, _abc.Awaitable[_consent_service_pb2.RecordConsentResponse]]:
         """Appends one decision to the subject's history: a grant, a refusal or a withdrawal. All three
         have the same shape, so that withdrawing is as easy as agreeing (Art. 7(3)); only grants can be
-        refused for reasons of the purpose or the text. A subject that is not known yet becomes known.
-        A grant that a person gives after erasure starts a new generation.
+        refused for reasons of the purpose or the text. A grant after expiry or a material change renews
+        the consent. A subject that is not known yet becomes known. A grant that a person gives after
+        erasure starts a new generation.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID: a field breaks its rule.
@@ -252,6 +304,24 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         - FAILED_PRECONDITION, SUBJECT_ERASED: the decision was made before the erasure.
         - FAILED_PRECONDITION, PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH / CONSENT_NOT_BASIS /
           TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE / PARENTAL_AUTHORITY_REQUIRED.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordCookieChoices(
+        self,
+        request: _consent_service_pb2.RecordCookieChoicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.RecordCookieChoicesResponse, _abc.Awaitable[_consent_service_pb2.RecordCookieChoicesResponse]]:
+        """Records what somebody chose per cookie purpose, with an account or without: all of the choices
+        or none. Each is a decision like any other afterwards.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
+          CONSENT_NOT_BASIS / TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE /
+          PARENTAL_AUTHORITY_REQUIRED.
         """
 
     @_abc_1.abstractmethod
@@ -270,6 +340,37 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def LinkVisitor(
+        self,
+        request: _consent_service_pb2.LinkVisitorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.LinkVisitorResponse, _abc.Awaitable[_consent_service_pb2.LinkVisitorResponse]]:
+        """Joins what a visitor chose to an account, at the person's own act only: the visitor's decisions
+        are added to the account's history, where of two on one purpose the later holds. Nothing is kept
+        that leads from the one to the other; the browser's own choices go on as they were.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND: nothing is known of the visitor.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: the visitor, or the account before the person's act.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordPrivacySignal(
+        self,
+        request: _consent_service_pb2.RecordPrivacySignalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.RecordPrivacySignalResponse, _abc.Awaitable[_consent_service_pb2.RecordPrivacySignalResponse]]:
+        """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)),
+        or that the person switched it off again.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, TENANT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
+        """
+
+    @_abc_1.abstractmethod
     def ListConsents(
         self,
         request: _consent_service_pb2.ListConsentsRequest,
@@ -284,6 +385,19 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetConsentDecision(
+        self,
+        request: _consent_service_pb2.GetConsentDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_consent_service_pb2.GetConsentDecisionResponse, _abc.Awaitable[_consent_service_pb2.GetConsentDecisionResponse]]:
+        """Returns one decision.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def ListConsentDecisions(
         self,
         request: _consent_service_pb2.ListConsentDecisionsRequest,
@@ -292,7 +406,7 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a subject's decisions, newest first. The history is never rewritten.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
         """
 
@@ -303,12 +417,14 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.CheckProcessingResponse, _abc.Awaitable[_consent_service_pb2.CheckProcessingResponse]]:
         """Answers whether a subject's data may be processed for a purpose: one verdict out of legal
-        basis, consent, expiry, renewal, objection, restriction, instruction and erasure. "No" is an
-        answer and not an error.
+        basis, consent, expiry, renewal, objection, restriction, hold, instruction and erasure. "No" is
+        an answer and not an error.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`, which isn't built yet.
         - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
+        - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
         """
 
     @_abc_1.abstractmethod
@@ -335,49 +451,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         anyone can verify offline with the keys of `AuditService.ListKeys`.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID.
-        - NOT_FOUND, TENANT_NOT_FOUND / CONSENT_DECISION_NOT_FOUND.
-        """
-
-    @_abc_1.abstractmethod
-    def RecordVisitorChoices(
-        self,
-        request: _consent_service_pb2.RecordVisitorChoicesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_consent_service_pb2.RecordVisitorChoicesResponse, _abc.Awaitable[_consent_service_pb2.RecordVisitorChoicesResponse]]:
-        """Records acceptance or refusal per cookie purpose for a visitor who has no account.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, TEXT_NOT_PUBLISHED / PURPOSE_RETIRED.
-        """
-
-    @_abc_1.abstractmethod
-    def LinkVisitor(
-        self,
-        request: _consent_service_pb2.LinkVisitorRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_consent_service_pb2.LinkVisitorResponse, _abc.Awaitable[_consent_service_pb2.LinkVisitorResponse]]:
-        """Joins a visitor's choices to a subject, at the person's own act only.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, SUBJECT_ERASED.
-        """
-
-    @_abc_1.abstractmethod
-    def RecordPrivacySignal(
-        self,
-        request: _consent_service_pb2.RecordPrivacySignalRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_consent_service_pb2.RecordPrivacySignalResponse, _abc.Awaitable[_consent_service_pb2.RecordPrivacySignalResponse]]:
-        """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)).
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

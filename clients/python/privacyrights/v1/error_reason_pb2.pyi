@@ -108,6 +108,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. No such webhook or delivery."""
     ERROR_REASON_CONSENT_DECISION_NOT_FOUND: _ErrorReason.ValueType  # 48
     """NOT_FOUND. No such consent decision of the subject."""
+    ERROR_REASON_RECIPIENT_NOTIFICATION_NOT_FOUND: _ErrorReason.ValueType  # 49
+    """NOT_FOUND. No such notification of a recipient."""
+    ERROR_REASON_ORGANISATION_NOT_FOUND: _ErrorReason.ValueType  # 50
+    """NOT_FOUND. The catalogue doesn't say yet who the platform is."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 60
     """ALREADY_EXISTS. The request id was used by a call with another content. A repeat must be
     identical; a new call needs a new id.
@@ -165,13 +169,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_LEGAL_HOLD: _ErrorReason.ValueType  # 99
     """FAILED_PRECONDITION. A legal hold stops this. Metadata `hold`."""
     ERROR_REASON_RECIPIENT_NOT_VETTED: _ErrorReason.ValueType  # 100
-    """FAILED_PRECONDITION. The recipient is not vetted, or its safeguard has expired."""
+    """FAILED_PRECONDITION. The recipient is not vetted, its vetting or safeguard has expired, or it was
+    retired.
+    """
     ERROR_REASON_COMMERCIAL_DISCLOSURE: _ErrorReason.ValueType  # 101
     """FAILED_PRECONDITION. Personal data is never disclosed for commercial purposes."""
     ERROR_REASON_LEGAL_GROUND_MISSING: _ErrorReason.ValueType  # 102
     """FAILED_PRECONDITION. A disclosure to an authority needs legal ground, scope and approver."""
     ERROR_REASON_IDENTITY_CODE_REJECTED: _ErrorReason.ValueType  # 103
-    """FAILED_PRECONDITION. The one-time code is wrong, expired, or was tried too often."""
+    """FAILED_PRECONDITION. There is no one-time code, or it has expired or was tried too often; issue
+    another. A wrong code is no error: see `ConfirmIdentityCode`.
+    """
     ERROR_REASON_EXTENSION_TOO_LATE: _ErrorReason.ValueType  # 104
     """FAILED_PRECONDITION. The extension is asked for after the first month (Art. 12(3))."""
     ERROR_REASON_ETAG_MISMATCH: _ErrorReason.ValueType  # 105
@@ -184,6 +192,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The breach is closed."""
     ERROR_REASON_COMMITMENT_MISSING: _ErrorReason.ValueType  # 109
     """FAILED_PRECONDITION. The ledger entry commits to no content, so that there is nothing to open."""
+    ERROR_REASON_PRIOR_NOTICE_MISSING: _ErrorReason.ValueType  # 110
+    """FAILED_PRECONDITION. The person must be told first, and the time given must have come
+    (Art. 18(3)): `RecordSubjectNotice`. Metadata `notice`, such as `lifting`.
+    """
     ERROR_REASON_PROCESSING_NOT_ALLOWED: _ErrorReason.ValueType  # 120
     """PERMISSION_DENIED. The verdict on this processing is "no". Metadata `verdict_reasons`: names
     of `VerdictReason`, separated by commas.
@@ -300,6 +312,10 @@ ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 47
 """NOT_FOUND. No such webhook or delivery."""
 ERROR_REASON_CONSENT_DECISION_NOT_FOUND: ErrorReason.ValueType  # 48
 """NOT_FOUND. No such consent decision of the subject."""
+ERROR_REASON_RECIPIENT_NOTIFICATION_NOT_FOUND: ErrorReason.ValueType  # 49
+"""NOT_FOUND. No such notification of a recipient."""
+ERROR_REASON_ORGANISATION_NOT_FOUND: ErrorReason.ValueType  # 50
+"""NOT_FOUND. The catalogue doesn't say yet who the platform is."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 60
 """ALREADY_EXISTS. The request id was used by a call with another content. A repeat must be
 identical; a new call needs a new id.
@@ -357,13 +373,17 @@ ERROR_REASON_FIRST_RUN_ONLY_PLANS: ErrorReason.ValueType  # 98
 ERROR_REASON_LEGAL_HOLD: ErrorReason.ValueType  # 99
 """FAILED_PRECONDITION. A legal hold stops this. Metadata `hold`."""
 ERROR_REASON_RECIPIENT_NOT_VETTED: ErrorReason.ValueType  # 100
-"""FAILED_PRECONDITION. The recipient is not vetted, or its safeguard has expired."""
+"""FAILED_PRECONDITION. The recipient is not vetted, its vetting or safeguard has expired, or it was
+retired.
+"""
 ERROR_REASON_COMMERCIAL_DISCLOSURE: ErrorReason.ValueType  # 101
 """FAILED_PRECONDITION. Personal data is never disclosed for commercial purposes."""
 ERROR_REASON_LEGAL_GROUND_MISSING: ErrorReason.ValueType  # 102
 """FAILED_PRECONDITION. A disclosure to an authority needs legal ground, scope and approver."""
 ERROR_REASON_IDENTITY_CODE_REJECTED: ErrorReason.ValueType  # 103
-"""FAILED_PRECONDITION. The one-time code is wrong, expired, or was tried too often."""
+"""FAILED_PRECONDITION. There is no one-time code, or it has expired or was tried too often; issue
+another. A wrong code is no error: see `ConfirmIdentityCode`.
+"""
 ERROR_REASON_EXTENSION_TOO_LATE: ErrorReason.ValueType  # 104
 """FAILED_PRECONDITION. The extension is asked for after the first month (Art. 12(3))."""
 ERROR_REASON_ETAG_MISMATCH: ErrorReason.ValueType  # 105
@@ -376,6 +396,10 @@ ERROR_REASON_BREACH_CLOSED: ErrorReason.ValueType  # 108
 """FAILED_PRECONDITION. The breach is closed."""
 ERROR_REASON_COMMITMENT_MISSING: ErrorReason.ValueType  # 109
 """FAILED_PRECONDITION. The ledger entry commits to no content, so that there is nothing to open."""
+ERROR_REASON_PRIOR_NOTICE_MISSING: ErrorReason.ValueType  # 110
+"""FAILED_PRECONDITION. The person must be told first, and the time given must have come
+(Art. 18(3)): `RecordSubjectNotice`. Metadata `notice`, such as `lifting`.
+"""
 ERROR_REASON_PROCESSING_NOT_ALLOWED: ErrorReason.ValueType  # 120
 """PERMISSION_DENIED. The verdict on this processing is "no". Metadata `verdict_reasons`: names
 of `VerdictReason`, separated by commas.

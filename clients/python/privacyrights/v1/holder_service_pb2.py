@@ -28,7 +28,7 @@ from privacyrights.v1 import subject_rights_service_pb2 as privacyrights_dot_v1_
 from privacyrights.v1 import types_pb2 as privacyrights_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%privacyrights/v1/holder_service.proto\x12\x10privacyrights.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a-privacyrights/v1/subject_rights_service.proto\x1a\x1cprivacyrights/v1/types.proto\"\xc7\x01\n\x06Holder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x12\n\ncategories\x18\x03 \x03(\t\x12\x32\n\x05kinds\x18\x04 \x03(\x0e\x32#.privacyrights.v1.RightsRequestKind\x12\x12\n\nruns_after\x18\x05 \x03(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\xb0\x02\n\nHolderTask\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\x04kind\x18\x02 \x01(\x0e\x32#.privacyrights.v1.RightsRequestKind\x12*\n\x07subject\x18\x03 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x31\n\x0b\x63orrections\x18\x05 \x03(\x0b\x32\x1c.privacyrights.v1.Correction\x12,\n\x08\x64ue_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x07outcome\x18\x07 \x01(\x0e\x32\x1f.privacyrights.v1.HolderOutcome\x12\x0e\n\x06origin\x18\x08 \x01(\t\"f\n\x13\x43reateHolderRequest\x12\x11\n\tholder_id\x18\x01 \x01(\t\x12(\n\x06holder\x18\x02 \x01(\x0b\x32\x18.privacyrights.v1.Holder\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"[\n\x14\x43reateHolderResponse\x12(\n\x06holder\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Holder\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\" \n\x10GetHolderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x11GetHolderResponse\x12(\n\x06holder\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Holder\";\n\x12ListHoldersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListHoldersResponse\x12)\n\x07holders\x18\x01 \x03(\x0b\x32\x18.privacyrights.v1.Holder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x13UpdateHolderRequest\x12(\n\x06holder\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Holder\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"[\n\x14UpdateHolderResponse\x12(\n\x06holder\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Holder\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"7\n\x13\x44\x65leteHolderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x14\x44\x65leteHolderResponse\x12\x19\n\x11\x63onsistency_token\x18\x01 \x01(\t\"\x81\x01\n\x16ListHolderTasksRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x30\n\x07outcome\x18\x02 \x01(\x0e\x32\x1f.privacyrights.v1.HolderOutcome\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"_\n\x17ListHolderTasksResponse\x12+\n\x05tasks\x18\x01 \x03(\x0b\x32\x1c.privacyrights.v1.HolderTask\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"j\n\x17UploadHolderDataRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x03\x12\r\n\x05\x63hunk\x18\x04 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\"0\n\x18UploadHolderDataResponse\x12\x14\n\x0cstored_bytes\x18\x01 \x01(\x03\"d\n\x18\x43onfirmHolderTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0crecord_count\x18\x02 \x01(\x03\x12\x10\n\x08\x65vidence\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"b\n\x19\x43onfirmHolderTaskResponse\x12*\n\x04task\x18\x01 \x01(\x0b\x32\x1c.privacyrights.v1.HolderTask\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"\\\n\x15\x46\x61ilHolderTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x11\n\tpermanent\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"_\n\x16\x46\x61ilHolderTaskResponse\x12*\n\x04task\x18\x01 \x01(\x0b\x32\x1c.privacyrights.v1.HolderTask\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t2\x86\x07\n\rHolderService\x12]\n\x0c\x43reateHolder\x12%.privacyrights.v1.CreateHolderRequest\x1a&.privacyrights.v1.CreateHolderResponse\x12T\n\tGetHolder\x12\".privacyrights.v1.GetHolderRequest\x1a#.privacyrights.v1.GetHolderResponse\x12Z\n\x0bListHolders\x12$.privacyrights.v1.ListHoldersRequest\x1a%.privacyrights.v1.ListHoldersResponse\x12]\n\x0cUpdateHolder\x12%.privacyrights.v1.UpdateHolderRequest\x1a&.privacyrights.v1.UpdateHolderResponse\x12]\n\x0c\x44\x65leteHolder\x12%.privacyrights.v1.DeleteHolderRequest\x1a&.privacyrights.v1.DeleteHolderResponse\x12\x66\n\x0fListHolderTasks\x12(.privacyrights.v1.ListHolderTasksRequest\x1a).privacyrights.v1.ListHolderTasksResponse\x12k\n\x10UploadHolderData\x12).privacyrights.v1.UploadHolderDataRequest\x1a*.privacyrights.v1.UploadHolderDataResponse(\x01\x12l\n\x11\x43onfirmHolderTask\x12*.privacyrights.v1.ConfirmHolderTaskRequest\x1a+.privacyrights.v1.ConfirmHolderTaskResponse\x12\x63\n\x0e\x46\x61ilHolderTask\x12\'.privacyrights.v1.FailHolderTaskRequest\x1a(.privacyrights.v1.FailHolderTaskResponseB6\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%privacyrights/v1/holder_service.proto\x12\x10privacyrights.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a-privacyrights/v1/subject_rights_service.proto\x1a\x1cprivacyrights/v1/types.proto\"\xf6\x02\n\x06Holder\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x12\n\ncategories\x18\x03 \x03(\t\x12\x32\n\x05kinds\x18\x04 \x03(\x0e\x32#.privacyrights.v1.RightsRequestKind\x12\x12\n\nruns_after\x18\x05 \x03(\t\x12%\n\x05roles\x18\x06 \x03(\x0e\x32\x16.privacyrights.v1.Role\x12\x0f\n\x07tenants\x18\x07 \x03(\t\x12\x13\n\x0bidentifiers\x18\x08 \x03(\t\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x64\x65lete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\"5\n\x10HolderIdentifier\x12\x12\n\nidentifier\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"5\n\x0bHolderCount\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x14\n\x0crecord_count\x18\x02 \x01(\x03\"T\n\nHolderFile\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x12\n\nmedia_type\x18\x02 \x01(\t\x12\x14\n\x0cstored_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x04 \x01(\t\"\x97\x06\n\nHolderTask\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x18\n\x0erights_request\x18\x02 \x01(\tH\x00\x12\x0f\n\x05sweep\x18\x03 \x01(\tH\x00\x12\x0e\n\x04hold\x18\x04 \x01(\tH\x00\x12\x31\n\x04kind\x18\x05 \x01(\x0e\x32#.privacyrights.v1.RightsRequestKind\x12*\n\x07subject\x18\x06 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x37\n\x0bidentifiers\x18\x07 \x03(\x0b\x32\".privacyrights.v1.HolderIdentifier\x12\x19\n\x11subject_reference\x18\x08 \x01(\t\x12\x12\n\ncategories\x18\t \x03(\t\x12\x31\n\x0b\x63orrections\x18\n \x03(\x0b\x32\x1c.privacyrights.v1.Correction\x12\x10\n\x08purposes\x18\x0b \x03(\t\x12,\n\x08\x64ue_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x07outcome\x18\r \x01(\x0e\x32\x1f.privacyrights.v1.HolderOutcome\x12-\n\x06\x63ounts\x18\x0e \x03(\x0b\x32\x1d.privacyrights.v1.HolderCount\x12+\n\x05\x66iles\x18\x0f \x03(\x0b\x32\x1c.privacyrights.v1.HolderFile\x12\x0e\n\x06\x64\x65tail\x18\x10 \x01(\t\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rattempt_count\x18\x13 \x01(\x05\x12\x35\n\x11next_attempt_time\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rescalate_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06origin\"f\n\x13\x43reateHolderRequest\x12\x11\n\tholder_id\x18\x01 \x01(\t\x12(\n\x06holder\x18\x02 \x01(\x0b\x32\x18.privacyrights.v1.Holder\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"[\n\x14\x43reateHolderResponse\x12(\n\x06holder\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Holder\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"T\n\x10GetHolderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"=\n\x11GetHolderResponse\x12(\n\x06holder\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Holder\"o\n\x12ListHoldersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x32\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"Y\n\x13ListHoldersResponse\x12)\n\x07holders\x18\x01 \x03(\x0b\x32\x18.privacyrights.v1.Holder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x13UpdateHolderRequest\x12(\n\x06holder\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Holder\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"[\n\x14UpdateHolderResponse\x12(\n\x06holder\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Holder\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"E\n\x13\x44\x65leteHolderRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"1\n\x14\x44\x65leteHolderResponse\x12\x19\n\x11\x63onsistency_token\x18\x01 \x01(\t\"X\n\x14GetHolderTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"J\n\x15GetHolderTaskResponse\x12\x31\n\x0bholder_task\x18\x01 \x01(\x0b\x32\x1c.privacyrights.v1.HolderTask\"\xb6\x01\n\x16ListHolderTasksRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x31\n\x08outcomes\x18\x02 \x03(\x0e\x32\x1f.privacyrights.v1.HolderOutcome\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x32\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"f\n\x17ListHolderTasksResponse\x12\x32\n\x0cholder_tasks\x18\x01 \x03(\x0b\x32\x1c.privacyrights.v1.HolderTask\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x17UploadHolderDataRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05\x63hunk\x18\x05 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\"h\n\x18UploadHolderDataResponse\x12\x31\n\x0bholder_file\x18\x01 \x01(\x0b\x32\x1c.privacyrights.v1.HolderFile\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"\x96\x01\n\x18\x43onfirmHolderTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x06\x63ounts\x18\x02 \x03(\x0b\x32\x1d.privacyrights.v1.HolderCount\x12\x10\n\x08\x65vidence\x18\x03 \x01(\t\x12\x17\n\x0f\x65vidence_digest\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"i\n\x19\x43onfirmHolderTaskResponse\x12\x31\n\x0bholder_task\x18\x01 \x01(\x0b\x32\x1c.privacyrights.v1.HolderTask\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"\\\n\x15\x46\x61ilHolderTaskRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x11\n\tpermanent\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"f\n\x16\x46\x61ilHolderTaskResponse\x12\x31\n\x0bholder_task\x18\x01 \x01(\x0b\x32\x1c.privacyrights.v1.HolderTask\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t2\xe8\x07\n\rHolderService\x12]\n\x0c\x43reateHolder\x12%.privacyrights.v1.CreateHolderRequest\x1a&.privacyrights.v1.CreateHolderResponse\x12T\n\tGetHolder\x12\".privacyrights.v1.GetHolderRequest\x1a#.privacyrights.v1.GetHolderResponse\x12Z\n\x0bListHolders\x12$.privacyrights.v1.ListHoldersRequest\x1a%.privacyrights.v1.ListHoldersResponse\x12]\n\x0cUpdateHolder\x12%.privacyrights.v1.UpdateHolderRequest\x1a&.privacyrights.v1.UpdateHolderResponse\x12]\n\x0c\x44\x65leteHolder\x12%.privacyrights.v1.DeleteHolderRequest\x1a&.privacyrights.v1.DeleteHolderResponse\x12`\n\rGetHolderTask\x12&.privacyrights.v1.GetHolderTaskRequest\x1a\'.privacyrights.v1.GetHolderTaskResponse\x12\x66\n\x0fListHolderTasks\x12(.privacyrights.v1.ListHolderTasksRequest\x1a).privacyrights.v1.ListHolderTasksResponse\x12k\n\x10UploadHolderData\x12).privacyrights.v1.UploadHolderDataRequest\x1a*.privacyrights.v1.UploadHolderDataResponse(\x01\x12l\n\x11\x43onfirmHolderTask\x12*.privacyrights.v1.ConfirmHolderTaskRequest\x1a+.privacyrights.v1.ConfirmHolderTaskResponse\x12\x63\n\x0e\x46\x61ilHolderTask\x12\'.privacyrights.v1.FailHolderTaskRequest\x1a(.privacyrights.v1.FailHolderTaskResponseB6\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,45 +37,55 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020privacyrights.v1P\001Z privacyrights/v1;privacyrightsv1'
   _globals['_HOLDER']._serialized_start=204
-  _globals['_HOLDER']._serialized_end=403
-  _globals['_HOLDERTASK']._serialized_start=406
-  _globals['_HOLDERTASK']._serialized_end=710
-  _globals['_CREATEHOLDERREQUEST']._serialized_start=712
-  _globals['_CREATEHOLDERREQUEST']._serialized_end=814
-  _globals['_CREATEHOLDERRESPONSE']._serialized_start=816
-  _globals['_CREATEHOLDERRESPONSE']._serialized_end=907
-  _globals['_GETHOLDERREQUEST']._serialized_start=909
-  _globals['_GETHOLDERREQUEST']._serialized_end=941
-  _globals['_GETHOLDERRESPONSE']._serialized_start=943
-  _globals['_GETHOLDERRESPONSE']._serialized_end=1004
-  _globals['_LISTHOLDERSREQUEST']._serialized_start=1006
-  _globals['_LISTHOLDERSREQUEST']._serialized_end=1065
-  _globals['_LISTHOLDERSRESPONSE']._serialized_start=1067
-  _globals['_LISTHOLDERSRESPONSE']._serialized_end=1156
-  _globals['_UPDATEHOLDERREQUEST']._serialized_start=1159
-  _globals['_UPDATEHOLDERREQUEST']._serialized_end=1291
-  _globals['_UPDATEHOLDERRESPONSE']._serialized_start=1293
-  _globals['_UPDATEHOLDERRESPONSE']._serialized_end=1384
-  _globals['_DELETEHOLDERREQUEST']._serialized_start=1386
-  _globals['_DELETEHOLDERREQUEST']._serialized_end=1441
-  _globals['_DELETEHOLDERRESPONSE']._serialized_start=1443
-  _globals['_DELETEHOLDERRESPONSE']._serialized_end=1492
-  _globals['_LISTHOLDERTASKSREQUEST']._serialized_start=1495
-  _globals['_LISTHOLDERTASKSREQUEST']._serialized_end=1624
-  _globals['_LISTHOLDERTASKSRESPONSE']._serialized_start=1626
-  _globals['_LISTHOLDERTASKSRESPONSE']._serialized_end=1721
-  _globals['_UPLOADHOLDERDATAREQUEST']._serialized_start=1723
-  _globals['_UPLOADHOLDERDATAREQUEST']._serialized_end=1829
-  _globals['_UPLOADHOLDERDATARESPONSE']._serialized_start=1831
-  _globals['_UPLOADHOLDERDATARESPONSE']._serialized_end=1879
-  _globals['_CONFIRMHOLDERTASKREQUEST']._serialized_start=1881
-  _globals['_CONFIRMHOLDERTASKREQUEST']._serialized_end=1981
-  _globals['_CONFIRMHOLDERTASKRESPONSE']._serialized_start=1983
-  _globals['_CONFIRMHOLDERTASKRESPONSE']._serialized_end=2081
-  _globals['_FAILHOLDERTASKREQUEST']._serialized_start=2083
-  _globals['_FAILHOLDERTASKREQUEST']._serialized_end=2175
-  _globals['_FAILHOLDERTASKRESPONSE']._serialized_start=2177
-  _globals['_FAILHOLDERTASKRESPONSE']._serialized_end=2272
-  _globals['_HOLDERSERVICE']._serialized_start=2275
-  _globals['_HOLDERSERVICE']._serialized_end=3177
+  _globals['_HOLDER']._serialized_end=578
+  _globals['_HOLDERIDENTIFIER']._serialized_start=580
+  _globals['_HOLDERIDENTIFIER']._serialized_end=633
+  _globals['_HOLDERCOUNT']._serialized_start=635
+  _globals['_HOLDERCOUNT']._serialized_end=688
+  _globals['_HOLDERFILE']._serialized_start=690
+  _globals['_HOLDERFILE']._serialized_end=774
+  _globals['_HOLDERTASK']._serialized_start=777
+  _globals['_HOLDERTASK']._serialized_end=1568
+  _globals['_CREATEHOLDERREQUEST']._serialized_start=1570
+  _globals['_CREATEHOLDERREQUEST']._serialized_end=1672
+  _globals['_CREATEHOLDERRESPONSE']._serialized_start=1674
+  _globals['_CREATEHOLDERRESPONSE']._serialized_end=1765
+  _globals['_GETHOLDERREQUEST']._serialized_start=1767
+  _globals['_GETHOLDERREQUEST']._serialized_end=1851
+  _globals['_GETHOLDERRESPONSE']._serialized_start=1853
+  _globals['_GETHOLDERRESPONSE']._serialized_end=1914
+  _globals['_LISTHOLDERSREQUEST']._serialized_start=1916
+  _globals['_LISTHOLDERSREQUEST']._serialized_end=2027
+  _globals['_LISTHOLDERSRESPONSE']._serialized_start=2029
+  _globals['_LISTHOLDERSRESPONSE']._serialized_end=2118
+  _globals['_UPDATEHOLDERREQUEST']._serialized_start=2121
+  _globals['_UPDATEHOLDERREQUEST']._serialized_end=2253
+  _globals['_UPDATEHOLDERRESPONSE']._serialized_start=2255
+  _globals['_UPDATEHOLDERRESPONSE']._serialized_end=2346
+  _globals['_DELETEHOLDERREQUEST']._serialized_start=2348
+  _globals['_DELETEHOLDERREQUEST']._serialized_end=2417
+  _globals['_DELETEHOLDERRESPONSE']._serialized_start=2419
+  _globals['_DELETEHOLDERRESPONSE']._serialized_end=2468
+  _globals['_GETHOLDERTASKREQUEST']._serialized_start=2470
+  _globals['_GETHOLDERTASKREQUEST']._serialized_end=2558
+  _globals['_GETHOLDERTASKRESPONSE']._serialized_start=2560
+  _globals['_GETHOLDERTASKRESPONSE']._serialized_end=2634
+  _globals['_LISTHOLDERTASKSREQUEST']._serialized_start=2637
+  _globals['_LISTHOLDERTASKSREQUEST']._serialized_end=2819
+  _globals['_LISTHOLDERTASKSRESPONSE']._serialized_start=2821
+  _globals['_LISTHOLDERTASKSRESPONSE']._serialized_end=2923
+  _globals['_UPLOADHOLDERDATAREQUEST']._serialized_start=2925
+  _globals['_UPLOADHOLDERDATAREQUEST']._serialized_end=3045
+  _globals['_UPLOADHOLDERDATARESPONSE']._serialized_start=3047
+  _globals['_UPLOADHOLDERDATARESPONSE']._serialized_end=3151
+  _globals['_CONFIRMHOLDERTASKREQUEST']._serialized_start=3154
+  _globals['_CONFIRMHOLDERTASKREQUEST']._serialized_end=3304
+  _globals['_CONFIRMHOLDERTASKRESPONSE']._serialized_start=3306
+  _globals['_CONFIRMHOLDERTASKRESPONSE']._serialized_end=3411
+  _globals['_FAILHOLDERTASKREQUEST']._serialized_start=3413
+  _globals['_FAILHOLDERTASKREQUEST']._serialized_end=3505
+  _globals['_FAILHOLDERTASKRESPONSE']._serialized_start=3507
+  _globals['_FAILHOLDERTASKRESPONSE']._serialized_end=3609
+  _globals['_HOLDERSERVICE']._serialized_start=3612
+  _globals['_HOLDERSERVICE']._serialized_end=4612
 # @@protoc_insertion_point(module_scope)

@@ -33,17 +33,22 @@ class Holder(_message.Message):
     CATEGORIES_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
     RUNS_AFTER_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
+    TENANTS_FIELD_NUMBER: _builtins.int
+    IDENTIFIERS_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The name. Format: `holders/{holder}`."""
+    """The name; `holders/store` is this service itself. Format: `holders/{holder}`."""
     display_name: _builtins.str
     """Required. A title, 1–200 characters."""
     etag: _builtins.str
     """Output only. Changes with every update (AIP-154)."""
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. What it holds. Format: `categories/{category}`."""
+        """Required. What it holds, 1–100. Format: `categories/{category}`."""
 
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[_subject_rights_service_pb2.RightsRequestKind.ValueType]:
@@ -51,11 +56,35 @@ class Holder(_message.Message):
 
     @_builtins.property
     def runs_after(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Holders that must have finished before it begins. Format: `holders/{holder}`."""
+        """Optional. Holders that must have finished before it begins, at most 100; no circles. Format:
+        `holders/{holder}`.
+        """
+
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Role.ValueType]:
+        """Required. Of which regimes."""
+
+    @_builtins.property
+    def tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Of which tenants, at most 1,000; none: all. Format: `tenants/{tenant}`."""
+
+    @_builtins.property
+    def identifiers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. By which fields of our records it knows people, besides the subject's id, at most 10; a
+        task brings their values. Format: `categories/{category}/fields/{field}`.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was registered."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When it was last changed."""
+
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When it was taken out of service; unset: it was not."""
 
     def __init__(
         self,
@@ -65,16 +94,107 @@ class Holder(_message.Message):
         categories: _abc.Iterable[_builtins.str] | None = ...,
         kinds: _abc.Iterable[_subject_rights_service_pb2.RightsRequestKind.ValueType] | None = ...,
         runs_after: _abc.Iterable[_builtins.str] | None = ...,
+        roles: _abc.Iterable[_types_pb2.Role.ValueType] | None = ...,
+        tenants: _abc.Iterable[_builtins.str] | None = ...,
+        identifiers: _abc.Iterable[_builtins.str] | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "kinds", b"kinds", "name", b"name", "runs_after", b"runs_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "create_time", b"create_time", "delete_time", b"delete_time", "display_name", b"display_name", "etag", b"etag", "identifiers", b"identifiers", "kinds", b"kinds", "name", b"name", "roles", b"roles", "runs_after", b"runs_after", "tenants", b"tenants", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Holder: _TypeAlias = Holder  # noqa: Y015
+
+@_typing.final
+class HolderIdentifier(_message.Message):
+    """One value by which a holder knows a person. Personal data."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDENTIFIER_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    identifier: _builtins.str
+    """Which. Format: `categories/{category}/fields/{field}`."""
+    value: _builtins.str
+    """Its value."""
+    def __init__(
+        self,
+        *,
+        identifier: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identifier", b"identifier", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HolderIdentifier: _TypeAlias = HolderIdentifier  # noqa: Y015
+
+@_typing.final
+class HolderCount(_message.Message):
+    """How many records of one category a holder was concerned with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    category: _builtins.str
+    """Required. The category. Format: `categories/{category}`."""
+    record_count: _builtins.int
+    """Required. How many; 0 if the holder had none."""
+    def __init__(
+        self,
+        *,
+        category: _builtins.str = ...,
+        record_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "record_count", b"record_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HolderCount: _TypeAlias = HolderCount  # noqa: Y015
+
+@_typing.final
+class HolderFile(_message.Message):
+    """A file that a holder uploads for a task."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    STORED_BYTES_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    file: _builtins.str
+    """Which of the task's files: 1–63 of a-z 0-9 _ -, starting with a letter."""
+    media_type: _builtins.str
+    """What the bytes are, such as `application/json`."""
+    stored_bytes: _builtins.int
+    """How many bytes are safe; go on from here."""
+    digest: _builtins.str
+    """SHA-256 of all bytes, 64 hexadecimal digits; empty until it is complete."""
+    def __init__(
+        self,
+        *,
+        file: _builtins.str = ...,
+        media_type: _builtins.str = ...,
+        stored_bytes: _builtins.int = ...,
+        digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "file", b"file", "media_type", b"media_type", "stored_bytes", b"stored_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HolderFile: _TypeAlias = HolderFile  # noqa: Y015
 
 @_typing.final
 class HolderTask(_message.Message):
@@ -83,26 +203,53 @@ class HolderTask(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
+    SWEEP_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
+    IDENTIFIERS_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
     CATEGORIES_FIELD_NUMBER: _builtins.int
     CORRECTIONS_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
     DUE_TIME_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
-    ORIGIN_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+    ESCALATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `holders/{holder}/tasks/{task}`."""
+    rights_request: _builtins.str
+    """A request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    sweep: _builtins.str
+    """A sweep. Format: `sweeps/{sweep}`."""
+    hold: _builtins.str
+    """The end of a hold. Format: `tenants/{tenant}/holds/{hold}`."""
     kind: _subject_rights_service_pb2.RightsRequestKind.ValueType
     """The right to serve."""
+    subject_reference: _builtins.str
+    """The subject reference."""
     outcome: _subject_rights_service_pb2.HolderOutcome.ValueType
     """How it stands."""
-    origin: _builtins.str
-    """The request or sweep that it belongs to. Format: `tenants/{tenant}/rightsRequests/{request}` or
-    `sweeps/{sweep}`.
-    """
+    detail: _builtins.str
+    """The holder's evidence or reason."""
+    attempt_count: _builtins.int
+    """How often the holder was told."""
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
-        """The subject as the holder knows the person. Personal data; given to this holder only."""
+        """The subject as the holder knows the person, with the life that is meant. Personal data: only in
+        the answer of `GetHolderTask`, while the task is open and the key is there.
+        """
+
+    @_builtins.property
+    def identifiers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HolderIdentifier]:
+        """Other values that the holder knows the person by; likewise."""
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -110,29 +257,72 @@ class HolderTask(_message.Message):
 
     @_builtins.property
     def corrections(self) -> _containers.RepeatedCompositeFieldContainer[_subject_rights_service_pb2.Correction]:
-        """For rectification and completion: what to correct."""
+        """For rectification and completion: what to correct; only in the answer of `GetHolderTask`."""
+
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The purposes concerned, for objections and withdrawals; none: all. Format: `purposes/{purpose}`."""
 
     @_builtins.property
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """When it has to be done."""
 
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___HolderCount]:
+        """What the holder confirmed."""
+
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___HolderFile]:
+        """What it has uploaded."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was confirmed or failed for good."""
+
+    @_builtins.property
+    def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is told again; unset: not any more."""
+
+    @_builtins.property
+    def escalate_time(self) -> _timestamp_pb2.Timestamp:
+        """When its silence was escalated; unset: it was not."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        rights_request: _builtins.str = ...,
+        sweep: _builtins.str = ...,
+        hold: _builtins.str = ...,
         kind: _subject_rights_service_pb2.RightsRequestKind.ValueType = ...,
         subject: _types_pb2.Subject | None = ...,
+        identifiers: _abc.Iterable[Global___HolderIdentifier] | None = ...,
+        subject_reference: _builtins.str = ...,
         categories: _abc.Iterable[_builtins.str] | None = ...,
         corrections: _abc.Iterable[_subject_rights_service_pb2.Correction] | None = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
         due_time: _timestamp_pb2.Timestamp | None = ...,
         outcome: _subject_rights_service_pb2.HolderOutcome.ValueType = ...,
-        origin: _builtins.str = ...,
+        counts: _abc.Iterable[Global___HolderCount] | None = ...,
+        files: _abc.Iterable[Global___HolderFile] | None = ...,
+        detail: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        attempt_count: _builtins.int = ...,
+        next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
+        escalate_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "hold", b"hold", "next_attempt_time", b"next_attempt_time", "origin", b"origin", "rights_request", b"rights_request", "subject", b"subject", "sweep", b"sweep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "corrections", b"corrections", "due_time", b"due_time", "kind", b"kind", "name", b"name", "origin", b"origin", "outcome", b"outcome", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "categories", b"categories", "corrections", b"corrections", "counts", b"counts", "create_time", b"create_time", "detail", b"detail", "due_time", b"due_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "files", b"files", "hold", b"hold", "identifiers", b"identifiers", "kind", b"kind", "name", b"name", "next_attempt_time", b"next_attempt_time", "origin", b"origin", "outcome", b"outcome", "purposes", b"purposes", "rights_request", b"rights_request", "subject", b"subject", "subject_reference", b"subject_reference", "sweep", b"sweep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_origin: _TypeAlias = _typing.Literal["rights_request", "sweep", "hold"]  # noqa: Y015
+    _WhichOneofArgType_origin: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_origin) -> _WhichOneofReturnType_origin | None: ...
 
 Global___HolderTask: _TypeAlias = HolderTask  # noqa: Y015
 
@@ -146,7 +336,7 @@ class CreateHolderRequest(_message.Message):
     HOLDER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     holder_id: _builtins.str
-    """Required. The id: the last part of the name."""
+    """Required. The id: the last part of the name; not `store`."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
@@ -203,16 +393,22 @@ class GetHolderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The holder. Format: `holders/{holder}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -250,19 +446,25 @@ class ListHoldersRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Optional. Most holders in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -365,20 +567,24 @@ class DeleteHolderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The holder. Format: `holders/{holder}`."""
+    etag: _builtins.str
+    """Optional. The current etag, if it must not have changed (AIP-154)."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        etag: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -407,34 +613,94 @@ class DeleteHolderResponse(_message.Message):
 Global___DeleteHolderResponse: _TypeAlias = DeleteHolderResponse  # noqa: Y015
 
 @_typing.final
+class GetHolderTaskRequest(_message.Message):
+    """Request of `GetHolderTask`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The task. Format: `holders/{holder}/tasks/{task}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHolderTaskRequest: _TypeAlias = GetHolderTaskRequest  # noqa: Y015
+
+@_typing.final
+class GetHolderTaskResponse(_message.Message):
+    """Response of `GetHolderTask`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def holder_task(self) -> Global___HolderTask:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        holder_task: Global___HolderTask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holder_task", b"holder_task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_task", b"holder_task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHolderTaskResponse: _TypeAlias = GetHolderTaskResponse  # noqa: Y015
+
+@_typing.final
 class ListHolderTasksRequest(_message.Message):
     """Request of `ListHolderTasks`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
-    OUTCOME_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The holder. Format: `holders/{holder}`."""
-    outcome: _subject_rights_service_pb2.HolderOutcome.ValueType
-    """Optional. Only those that stand so."""
     page_size: _builtins.int
     """Optional. Most tasks in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[_subject_rights_service_pb2.HolderOutcome.ValueType]:
+        """Optional. Only those that stand so."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
-        outcome: _subject_rights_service_pb2.HolderOutcome.ValueType = ...,
+        outcomes: _abc.Iterable[_subject_rights_service_pb2.HolderOutcome.ValueType] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -446,23 +712,23 @@ class ListHolderTasksResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TASKS_FIELD_NUMBER: _builtins.int
+    HOLDER_TASKS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___HolderTask]:
+    def holder_tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___HolderTask]:
         """The tasks, first due first."""
 
     def __init__(
         self,
         *,
-        tasks: _abc.Iterable[Global___HolderTask] | None = ...,
+        holder_tasks: _abc.Iterable[Global___HolderTask] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holder_tasks", b"holder_tasks", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -475,12 +741,17 @@ class UploadHolderDataRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required in the first message. The task. Format: `holders/{holder}/tasks/{task}`."""
+    file: _builtins.str
+    """Optional, in the first message. Which of the task's files: 1–63 of a-z 0-9 _ -, starting with a
+    letter; default `default`.
+    """
     media_type: _builtins.str
     """Required in the first message. What the bytes are, such as `application/json`."""
     offset: _builtins.int
@@ -488,11 +759,12 @@ class UploadHolderDataRequest(_message.Message):
     chunk: _builtins.bytes
     """At most 1 MiB."""
     digest: _builtins.str
-    """Required in the last message. SHA-256 of all bytes, 64 hexadecimal digits."""
+    """Required in the last message of the file. SHA-256 of all its bytes, 64 hexadecimal digits."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        file: _builtins.str = ...,
         media_type: _builtins.str = ...,
         offset: _builtins.int = ...,
         chunk: _builtins.bytes = ...,
@@ -500,7 +772,7 @@ class UploadHolderDataRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "digest", b"digest", "media_type", b"media_type", "name", b"name", "offset", b"offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "digest", b"digest", "file", b"file", "media_type", b"media_type", "name", b"name", "offset", b"offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -512,17 +784,23 @@ class UploadHolderDataResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    STORED_BYTES_FIELD_NUMBER: _builtins.int
-    stored_bytes: _builtins.int
-    """How many bytes are safe now."""
+    HOLDER_FILE_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def holder_file(self) -> Global___HolderFile:
+        """The file as it stands."""
+
     def __init__(
         self,
         *,
-        stored_bytes: _builtins.int = ...,
+        holder_file: Global___HolderFile | None = ...,
+        consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holder_file", b"holder_file"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["stored_bytes", b"stored_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "holder_file", b"holder_file"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -535,28 +813,36 @@ class ConfirmHolderTaskRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
-    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The task. Format: `holders/{holder}/tasks/{task}`."""
-    record_count: _builtins.int
-    """Required. How many records were concerned; 0 if the holder had none."""
     evidence: _builtins.str
-    """Optional. Evidence without personal data, at most 2,000 characters."""
+    """Optional. Evidence, at most 2,000 characters; it goes to the certificate, and names and describes
+    nobody.
+    """
+    evidence_digest: _builtins.str
+    """Optional. SHA-256 of evidence that the holder keeps."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___HolderCount]:
+        """Required. How many records were concerned, by category: one for each category of the task."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
-        record_count: _builtins.int = ...,
+        counts: _abc.Iterable[Global___HolderCount] | None = ...,
         evidence: _builtins.str = ...,
+        evidence_digest: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "name", b"name", "record_count", b"record_count", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "evidence", b"evidence", "evidence_digest", b"evidence_digest", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -568,23 +854,23 @@ class ConfirmHolderTaskResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TASK_FIELD_NUMBER: _builtins.int
+    HOLDER_TASK_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def task(self) -> Global___HolderTask:
+    def holder_task(self) -> Global___HolderTask:
         """The task as it stands."""
 
     def __init__(
         self,
         *,
-        task: Global___HolderTask | None = ...,
+        holder_task: Global___HolderTask | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holder_task", b"holder_task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "holder_task", b"holder_task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -603,7 +889,7 @@ class FailHolderTaskRequest(_message.Message):
     name: _builtins.str
     """Required. The task. Format: `holders/{holder}/tasks/{task}`."""
     reason: _builtins.str
-    """Required. Why, 1–2,000 characters without personal data."""
+    """Required. Why, 1–2,000 characters; names and describes nobody."""
     permanent: _builtins.bool
     """True: trying again has no use."""
     request_id: _builtins.str
@@ -630,23 +916,23 @@ class FailHolderTaskResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TASK_FIELD_NUMBER: _builtins.int
+    HOLDER_TASK_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def task(self) -> Global___HolderTask:
+    def holder_task(self) -> Global___HolderTask:
         """The task as it stands."""
 
     def __init__(
         self,
         *,
-        task: Global___HolderTask | None = ...,
+        holder_task: Global___HolderTask | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holder_task", b"holder_task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "holder_task", b"holder_task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

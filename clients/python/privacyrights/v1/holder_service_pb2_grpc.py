@@ -27,6 +27,11 @@ if _version_not_supported:
 
 class HolderServiceStub:
     """Lets the platform's other services that keep personal data take part in requests and erasures.
+
+    A request or sweep becomes one task for each holder concerned, in the order of `runs_after`. The
+    holder learns of it on the feed (`holder.task_created`, `holder.task_retried`; the target is the
+    task), reads it, and confirms or fails it. One that is silent is told again, then escalated
+    (`holder.task_silent`).
     """
 
     def __init__(self, channel):
@@ -60,6 +65,11 @@ class HolderServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_holder__service__pb2.DeleteHolderRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_holder__service__pb2.DeleteHolderResponse.FromString,
                 _registered_method=True)
+        self.GetHolderTask = channel.unary_unary(
+                '/privacyrights.v1.HolderService/GetHolderTask',
+                request_serializer=privacyrights_dot_v1_dot_holder__service__pb2.GetHolderTaskRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_holder__service__pb2.GetHolderTaskResponse.FromString,
+                _registered_method=True)
         self.ListHolderTasks = channel.unary_unary(
                 '/privacyrights.v1.HolderService/ListHolderTasks',
                 request_serializer=privacyrights_dot_v1_dot_holder__service__pb2.ListHolderTasksRequest.SerializeToString,
@@ -84,13 +94,19 @@ class HolderServiceStub:
 
 class HolderServiceServicer:
     """Lets the platform's other services that keep personal data take part in requests and erasures.
+
+    A request or sweep becomes one task for each holder concerned, in the order of `runs_after`. The
+    holder learns of it on the feed (`holder.task_created`, `holder.task_retried`; the target is the
+    task), reads it, and confirms or fails it. One that is silent is told again, then escalated
+    (`holder.task_silent`).
     """
 
     def CreateHolder(self, request, context):
         """Registers a holder with what it holds and which rights it can serve.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID.
+        - NOT_FOUND, CATEGORY_NOT_FOUND / TENANT_NOT_FOUND / HOLDER_NOT_FOUND: of `runs_after`.
         - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -101,7 +117,7 @@ class HolderServiceServicer:
         """Returns a holder.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,17 +127,18 @@ class HolderServiceServicer:
         """Lists the holders, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateHolder(self, request, context):
-        """Changes the fields of a holder that the mask names.
+        """Changes the fields of a holder that the mask names (AIP-134).
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND / CATEGORY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID.
+        - NOT_FOUND, HOLDER_NOT_FOUND / CATEGORY_NOT_FOUND / TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -133,28 +150,44 @@ class HolderServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHolderTask(self, request, context):
+        """Returns a task with whom it is about: a disclosure to this holder, and a ledger entry.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, HOLDER_TASK_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListHolderTasks(self, request, context):
-        """Lists a holder's tasks, first due first. New ones also arrive on the feed.
+        """Lists a holder's tasks, first due first, without whom they are about.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, HOLDER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadHolderData(self, request_iterator, context):
-        """Uploads what the holder has about the subject of a task, in chunks, from any offset on.
+        """Uploads what the holder has about the subject of a task, in chunks, from any offset on. It has no
+        `request_id`: offset and digest make a repeat harmless – bytes that are there already are compared
+        and not stored twice – and `GetHolderTask` tells where to go on after a crash.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-        - FAILED_PRECONDITION, ILLEGAL_TRANSITION; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+        - INVALID_ARGUMENT, FIELD_INVALID: also an offset beyond what is stored, other bytes than those
+        stored there, or another digest; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION / SUBJECT_ERASED.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the data are larger than an export may be.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,7 +198,8 @@ class HolderServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: its request has ended, or an upload isn't complete.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -176,7 +210,8 @@ class HolderServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was confirmed, or its request has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,6 +245,11 @@ def add_HolderServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_holder__service__pb2.DeleteHolderRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_holder__service__pb2.DeleteHolderResponse.SerializeToString,
             ),
+            'GetHolderTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHolderTask,
+                    request_deserializer=privacyrights_dot_v1_dot_holder__service__pb2.GetHolderTaskRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_holder__service__pb2.GetHolderTaskResponse.SerializeToString,
+            ),
             'ListHolderTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListHolderTasks,
                     request_deserializer=privacyrights_dot_v1_dot_holder__service__pb2.ListHolderTasksRequest.FromString,
@@ -240,6 +280,11 @@ def add_HolderServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class HolderService:
     """Lets the platform's other services that keep personal data take part in requests and erasures.
+
+    A request or sweep becomes one task for each holder concerned, in the order of `runs_after`. The
+    holder learns of it on the feed (`holder.task_created`, `holder.task_retried`; the target is the
+    task), reads it, and confirms or fails it. One that is silent is told again, then escalated
+    (`holder.task_silent`).
     """
 
     @staticmethod
@@ -367,6 +412,33 @@ class HolderService:
             '/privacyrights.v1.HolderService/DeleteHolder',
             privacyrights_dot_v1_dot_holder__service__pb2.DeleteHolderRequest.SerializeToString,
             privacyrights_dot_v1_dot_holder__service__pb2.DeleteHolderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHolderTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.HolderService/GetHolderTask',
+            privacyrights_dot_v1_dot_holder__service__pb2.GetHolderTaskRequest.SerializeToString,
+            privacyrights_dot_v1_dot_holder__service__pb2.GetHolderTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HolderServiceStub:
-    """Lets the platform's other services that keep personal data take part in requests and erasures."""
+    """Lets the platform's other services that keep personal data take part in requests and erasures.
+
+    A request or sweep becomes one task for each holder concerned, in the order of `runs_after`. The
+    holder learns of it on the feed (`holder.task_created`, `holder.task_retried`; the target is the
+    task), reads it, and confirms or fails it. One that is silent is told again, then escalated
+    (`holder.task_silent`).
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,26 +43,28 @@ class HolderServiceStub:
     """Registers a holder with what it holds and which rights it can serve.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID.
+    - NOT_FOUND, CATEGORY_NOT_FOUND / TENANT_NOT_FOUND / HOLDER_NOT_FOUND: of `runs_after`.
     - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
     """
     GetHolder: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.GetHolderRequest, _holder_service_pb2.GetHolderResponse]
     """Returns a holder.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
     """
     ListHolders: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.ListHoldersRequest, _holder_service_pb2.ListHoldersResponse]
     """Lists the holders, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     UpdateHolder: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.UpdateHolderRequest, _holder_service_pb2.UpdateHolderResponse]
-    """Changes the fields of a holder that the mask names.
+    """Changes the fields of a holder that the mask names (AIP-134).
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND / CATEGORY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID.
+    - NOT_FOUND, HOLDER_NOT_FOUND / CATEGORY_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     DeleteHolder: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.DeleteHolderRequest, _holder_service_pb2.DeleteHolderResponse]
@@ -64,65 +72,87 @@ class HolderServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    GetHolderTask: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.GetHolderTaskRequest, _holder_service_pb2.GetHolderTaskResponse]
+    """Returns a task with whom it is about: a disclosure to this holder, and a ledger entry.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, HOLDER_TASK_NOT_FOUND.
     """
     ListHolderTasks: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.ListHolderTasksRequest, _holder_service_pb2.ListHolderTasksResponse]
-    """Lists a holder's tasks, first due first. New ones also arrive on the feed.
+    """Lists a holder's tasks, first due first, without whom they are about.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, HOLDER_NOT_FOUND.
     """
     UploadHolderData: _grpc.StreamUnaryMultiCallable[_holder_service_pb2.UploadHolderDataRequest, _holder_service_pb2.UploadHolderDataResponse]
-    """Uploads what the holder has about the subject of a task, in chunks, from any offset on.
+    """Uploads what the holder has about the subject of a task, in chunks, from any offset on. It has no
+    `request_id`: offset and digest make a repeat harmless – bytes that are there already are compared
+    and not stored twice – and `GetHolderTask` tells where to go on after a crash.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-    - FAILED_PRECONDITION, ILLEGAL_TRANSITION; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+    - INVALID_ARGUMENT, FIELD_INVALID: also an offset beyond what is stored, other bytes than those
+      stored there, or another digest; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION / SUBJECT_ERASED.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the data are larger than an export may be.
     """
     ConfirmHolderTask: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.ConfirmHolderTaskRequest, _holder_service_pb2.ConfirmHolderTaskResponse]
     """Confirms that a task is done. A second confirmation changes nothing.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: its request has ended, or an upload isn't complete.
     """
     FailHolderTask: _grpc.UnaryUnaryMultiCallable[_holder_service_pb2.FailHolderTaskRequest, _holder_service_pb2.FailHolderTaskResponse]
     """Reports that a task can't be done, and why.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was confirmed, or its request has ended.
     """
 
 @_typing.type_check_only
 class HolderServiceAsyncStub(HolderServiceStub):
-    """Lets the platform's other services that keep personal data take part in requests and erasures."""
+    """Lets the platform's other services that keep personal data take part in requests and erasures.
+
+    A request or sweep becomes one task for each holder concerned, in the order of `runs_after`. The
+    holder learns of it on the feed (`holder.task_created`, `holder.task_retried`; the target is the
+    task), reads it, and confirms or fails it. One that is silent is told again, then escalated
+    (`holder.task_silent`).
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateHolder: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.CreateHolderRequest, _holder_service_pb2.CreateHolderResponse]  # type: ignore[assignment]
     """Registers a holder with what it holds and which rights it can serve.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID.
+    - NOT_FOUND, CATEGORY_NOT_FOUND / TENANT_NOT_FOUND / HOLDER_NOT_FOUND: of `runs_after`.
     - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
     """
     GetHolder: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.GetHolderRequest, _holder_service_pb2.GetHolderResponse]  # type: ignore[assignment]
     """Returns a holder.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
     """
     ListHolders: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.ListHoldersRequest, _holder_service_pb2.ListHoldersResponse]  # type: ignore[assignment]
     """Lists the holders, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     UpdateHolder: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.UpdateHolderRequest, _holder_service_pb2.UpdateHolderResponse]  # type: ignore[assignment]
-    """Changes the fields of a holder that the mask names.
+    """Changes the fields of a holder that the mask names (AIP-134).
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND / CATEGORY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID.
+    - NOT_FOUND, HOLDER_NOT_FOUND / CATEGORY_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     DeleteHolder: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.DeleteHolderRequest, _holder_service_pb2.DeleteHolderResponse]  # type: ignore[assignment]
@@ -130,38 +160,58 @@ class HolderServiceAsyncStub(HolderServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    GetHolderTask: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.GetHolderTaskRequest, _holder_service_pb2.GetHolderTaskResponse]  # type: ignore[assignment]
+    """Returns a task with whom it is about: a disclosure to this holder, and a ledger entry.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, HOLDER_TASK_NOT_FOUND.
     """
     ListHolderTasks: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.ListHolderTasksRequest, _holder_service_pb2.ListHolderTasksResponse]  # type: ignore[assignment]
-    """Lists a holder's tasks, first due first. New ones also arrive on the feed.
+    """Lists a holder's tasks, first due first, without whom they are about.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, HOLDER_NOT_FOUND.
     """
     UploadHolderData: _aio.StreamUnaryMultiCallable[_holder_service_pb2.UploadHolderDataRequest, _holder_service_pb2.UploadHolderDataResponse]  # type: ignore[assignment]
-    """Uploads what the holder has about the subject of a task, in chunks, from any offset on.
+    """Uploads what the holder has about the subject of a task, in chunks, from any offset on. It has no
+    `request_id`: offset and digest make a repeat harmless – bytes that are there already are compared
+    and not stored twice – and `GetHolderTask` tells where to go on after a crash.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-    - FAILED_PRECONDITION, ILLEGAL_TRANSITION; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+    - INVALID_ARGUMENT, FIELD_INVALID: also an offset beyond what is stored, other bytes than those
+      stored there, or another digest; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION / SUBJECT_ERASED.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the data are larger than an export may be.
     """
     ConfirmHolderTask: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.ConfirmHolderTaskRequest, _holder_service_pb2.ConfirmHolderTaskResponse]  # type: ignore[assignment]
     """Confirms that a task is done. A second confirmation changes nothing.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: its request has ended, or an upload isn't complete.
     """
     FailHolderTask: _aio.UnaryUnaryMultiCallable[_holder_service_pb2.FailHolderTaskRequest, _holder_service_pb2.FailHolderTaskResponse]  # type: ignore[assignment]
     """Reports that a task can't be done, and why.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was confirmed, or its request has ended.
     """
 
 class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Lets the platform's other services that keep personal data take part in requests and erasures."""
+    """Lets the platform's other services that keep personal data take part in requests and erasures.
+
+    A request or sweep becomes one task for each holder concerned, in the order of `runs_after`. The
+    holder learns of it on the feed (`holder.task_created`, `holder.task_retried`; the target is the
+    task), reads it, and confirms or fails it. One that is silent is told again, then escalated
+    (`holder.task_silent`).
+    """
 
     @_abc_1.abstractmethod
     def CreateHolder(
@@ -172,7 +222,8 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Registers a holder with what it holds and which rights it can serve.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID.
+        - NOT_FOUND, CATEGORY_NOT_FOUND / TENANT_NOT_FOUND / HOLDER_NOT_FOUND: of `runs_after`.
         - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
         """
 
@@ -185,7 +236,7 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a holder.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -197,7 +248,7 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the holders, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -206,10 +257,11 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _holder_service_pb2.UpdateHolderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_holder_service_pb2.UpdateHolderResponse, _abc.Awaitable[_holder_service_pb2.UpdateHolderResponse]]:
-        """Changes the fields of a holder that the mask names.
+        """Changes the fields of a holder that the mask names (AIP-134).
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND / CATEGORY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID.
+        - NOT_FOUND, HOLDER_NOT_FOUND / CATEGORY_NOT_FOUND / TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
 
@@ -223,7 +275,20 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def GetHolderTask(
+        self,
+        request: _holder_service_pb2.GetHolderTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_holder_service_pb2.GetHolderTaskResponse, _abc.Awaitable[_holder_service_pb2.GetHolderTaskResponse]]:
+        """Returns a task with whom it is about: a disclosure to this holder, and a ledger entry.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, HOLDER_TASK_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -232,10 +297,11 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _holder_service_pb2.ListHolderTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_holder_service_pb2.ListHolderTasksResponse, _abc.Awaitable[_holder_service_pb2.ListHolderTasksResponse]]:
-        """Lists a holder's tasks, first due first. New ones also arrive on the feed.
+        """Lists a holder's tasks, first due first, without whom they are about.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, HOLDER_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, HOLDER_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -244,11 +310,15 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_holder_service_pb2.UploadHolderDataRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_holder_service_pb2.UploadHolderDataResponse, _abc.Awaitable[_holder_service_pb2.UploadHolderDataResponse]]:
-        """Uploads what the holder has about the subject of a task, in chunks, from any offset on.
+        """Uploads what the holder has about the subject of a task, in chunks, from any offset on. It has no
+        `request_id`: offset and digest make a repeat harmless – bytes that are there already are compared
+        and not stored twice – and `GetHolderTask` tells where to go on after a crash.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-        - FAILED_PRECONDITION, ILLEGAL_TRANSITION; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+        - INVALID_ARGUMENT, FIELD_INVALID: also an offset beyond what is stored, other bytes than those
+          stored there, or another digest; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION / SUBJECT_ERASED.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the data are larger than an export may be.
         """
 
     @_abc_1.abstractmethod
@@ -261,7 +331,8 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: its request has ended, or an upload isn't complete.
         """
 
     @_abc_1.abstractmethod
@@ -274,7 +345,8 @@ class HolderServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLDER_TASK_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was confirmed, or its request has ended.
         """
 
 def add_HolderServiceServicer_to_server(servicer: HolderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -22,12 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from privacyrights.v1 import types_pb2 as privacyrights_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&privacyrights/v1/records_service.proto\x12\x10privacyrights.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cprivacyrights/v1/types.proto\"\xf3\x01\n\x06Record\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\'\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\x06source\x18\x04 \x01(\x0e\x32\x1e.privacyrights.v1.RecordSource\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xac\x01\n\x0eSubjectSummary\x12\x11\n\treference\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nerase_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrestricted\x18\x05 \x01(\x08\"\x88\x01\n\x16RegisterSubjectRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"g\n\x17RegisterSubjectResponse\x12\x31\n\x07subject\x18\x01 \x01(\x0b\x32 .privacyrights.v1.SubjectSummary\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"?\n\x11GetSubjectRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\"G\n\x12GetSubjectResponse\x12\x31\n\x07subject\x18\x01 \x01(\x0b\x32 .privacyrights.v1.SubjectSummary\"\x8d\x01\n\x10PutRecordRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12(\n\x06record\x18\x03 \x01(\x0b\x32\x18.privacyrights.v1.Record\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"s\n\x11PutRecordResponse\x12/\n\x0brecord_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\t\"b\n\x16\x42\x61tchPutRecordsRequest\x12\x34\n\x08requests\x18\x01 \x03(\x0b\x32\".privacyrights.v1.PutRecordRequest\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\xf4\x01\n\x17\x42\x61tchPutRecordsResponse\x12\x43\n\x08outcomes\x18\x01 \x03(\x0b\x32\x31.privacyrights.v1.BatchPutRecordsResponse.Outcome\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\x1ay\n\x07Outcome\x12\x31\n\x0brecord_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x30\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.ItemFailureH\x00\x42\t\n\x07outcome\"O\n\x14ImportRecordsRequest\x12\x37\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32(.privacyrights.v1.BatchPutRecordsRequest\"\x87\x02\n\x15ImportRecordsResponse\x12\x14\n\x0cstored_count\x18\x01 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x02 \x01(\x03\x12\x41\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32/.privacyrights.v1.ImportRecordsResponse.Failure\x12\x19\n\x11\x63onsistency_token\x18\x04 \x01(\t\x1a\x64\n\x07\x46\x61ilure\x12\x13\n\x0b\x62\x61tch_index\x18\x01 \x01(\x03\x12\x14\n\x0crecord_index\x18\x02 \x01(\x05\x12.\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1d.privacyrights.v1.ItemFailure\"\xd0\x01\n\x12ReadRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x32\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"o\n\x13ReadRecordsResponse\x12)\n\x07records\x18\x01 \x03(\x0b\x32\x18.privacyrights.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cledger_entry\x18\x03 \x01(\t\"t\n\x13\x44\x65leteRecordRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"1\n\x14\x44\x65leteRecordResponse\x12\x19\n\x11\x63onsistency_token\x18\x01 \x01(\t\"h\n\x1fSubmitUnansweredMessagesRequest\x12\x0f\n\x07\x63hatbot\x18\x01 \x01(\t\x12\x10\n\x08messages\x18\x02 \x03(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\"\n SubmitUnansweredMessagesResponse\"f\n\x11UnansweredMessage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63hatbot\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x14\n\x0crelease_date\x18\x05 \x01(\t\"g\n\x1dListUnansweredMessagesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0f\n\x07\x63hatbot\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\x1eListUnansweredMessagesResponse\x12\x35\n\x08messages\x18\x01 \x03(\x0b\x32#.privacyrights.v1.UnansweredMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x1f\x44\x65leteUnansweredMessagesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"9\n DeleteUnansweredMessagesResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05*\x9e\x01\n\x0cRecordSource\x12\x1d\n\x19RECORD_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n\x15RECORD_SOURCE_SUBJECT\x10\x01\x12\x1a\n\x16RECORD_SOURCE_OBSERVED\x10\x02\x12\x19\n\x15RECORD_SOURCE_DERIVED\x10\x03\x12\x1d\n\x19RECORD_SOURCE_THIRD_PARTY\x10\x04\x32\xb3\x08\n\x0eRecordsService\x12\x66\n\x0fRegisterSubject\x12(.privacyrights.v1.RegisterSubjectRequest\x1a).privacyrights.v1.RegisterSubjectResponse\x12W\n\nGetSubject\x12#.privacyrights.v1.GetSubjectRequest\x1a$.privacyrights.v1.GetSubjectResponse\x12T\n\tPutRecord\x12\".privacyrights.v1.PutRecordRequest\x1a#.privacyrights.v1.PutRecordResponse\x12\x66\n\x0f\x42\x61tchPutRecords\x12(.privacyrights.v1.BatchPutRecordsRequest\x1a).privacyrights.v1.BatchPutRecordsResponse\x12\x62\n\rImportRecords\x12&.privacyrights.v1.ImportRecordsRequest\x1a\'.privacyrights.v1.ImportRecordsResponse(\x01\x12Z\n\x0bReadRecords\x12$.privacyrights.v1.ReadRecordsRequest\x1a%.privacyrights.v1.ReadRecordsResponse\x12]\n\x0c\x44\x65leteRecord\x12%.privacyrights.v1.DeleteRecordRequest\x1a&.privacyrights.v1.DeleteRecordResponse\x12\x81\x01\n\x18SubmitUnansweredMessages\x12\x31.privacyrights.v1.SubmitUnansweredMessagesRequest\x1a\x32.privacyrights.v1.SubmitUnansweredMessagesResponse\x12{\n\x16ListUnansweredMessages\x12/.privacyrights.v1.ListUnansweredMessagesRequest\x1a\x30.privacyrights.v1.ListUnansweredMessagesResponse\x12\x81\x01\n\x18\x44\x65leteUnansweredMessages\x12\x31.privacyrights.v1.DeleteUnansweredMessagesRequest\x1a\x32.privacyrights.v1.DeleteUnansweredMessagesResponseB6\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&privacyrights/v1/records_service.proto\x12\x10privacyrights.v1\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cprivacyrights/v1/types.proto\"\xa4\x02\n\x06Record\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\'\n\x06\x66ields\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\x06source\x18\x04 \x01(\x0e\x32\x1e.privacyrights.v1.RecordSource\x12\x0f\n\x07purpose\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9b\x01\n\x0bRestriction\x12\x31\n\rrestrict_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erights_request\x18\x02 \x01(\t\x12\x12\n\ncategories\x18\x03 \x03(\t\x12-\n\tlift_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x7f\n\tObjection\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x18\n\x10\x64irect_marketing\x18\x02 \x01(\x08\x12/\n\x0bobject_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0erights_request\x18\x04 \x01(\t\"\xc9\x02\n\x0eSubjectSummary\x12\x11\n\treference\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nerase_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrestricted\x18\x05 \x01(\x08\x12\x33\n\x0crestrictions\x18\x06 \x03(\x0b\x32\x1d.privacyrights.v1.Restriction\x12/\n\nobjections\x18\x07 \x03(\x0b\x32\x1b.privacyrights.v1.Objection\x12\x35\n\x11\x64\x65\x61th_record_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x88\x01\n\x16RegisterSubjectRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"g\n\x17RegisterSubjectResponse\x12\x31\n\x07subject\x18\x01 \x01(\x0b\x32 .privacyrights.v1.SubjectSummary\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"s\n\x11GetSubjectRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x32\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"G\n\x12GetSubjectResponse\x12\x31\n\x07subject\x18\x01 \x01(\x0b\x32 .privacyrights.v1.SubjectSummary\"z\n\x17\x42\x61tchGetSubjectsRequest\x12+\n\x08subjects\x18\x01 \x03(\x0b\x32\x19.privacyrights.v1.Subject\x12\x32\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"\xdd\x01\n\x18\x42\x61tchGetSubjectsResponse\x12\x44\n\x08outcomes\x18\x01 \x03(\x0b\x32\x32.privacyrights.v1.BatchGetSubjectsResponse.Outcome\x1a{\n\x07Outcome\x12\x33\n\x07subject\x18\x01 \x01(\x0b\x32 .privacyrights.v1.SubjectSummaryH\x00\x12\x30\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.ItemFailureH\x00\x42\t\n\x07outcome\"\x8d\x01\n\x10PutRecordRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12(\n\x06record\x18\x03 \x01(\x0b\x32\x18.privacyrights.v1.Record\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"s\n\x11PutRecordResponse\x12/\n\x0brecord_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ngeneration\x18\x02 \x01(\x03\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\t\"b\n\x16\x42\x61tchPutRecordsRequest\x12\x34\n\x08requests\x18\x01 \x03(\x0b\x32\".privacyrights.v1.PutRecordRequest\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\xf4\x01\n\x17\x42\x61tchPutRecordsResponse\x12\x43\n\x08outcomes\x18\x01 \x03(\x0b\x32\x31.privacyrights.v1.BatchPutRecordsResponse.Outcome\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\x1ay\n\x07Outcome\x12\x31\n\x0brecord_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x30\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.ItemFailureH\x00\x42\t\n\x07outcome\"O\n\x14ImportRecordsRequest\x12\x37\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32(.privacyrights.v1.BatchPutRecordsRequest\"\x87\x02\n\x15ImportRecordsResponse\x12\x14\n\x0cstored_count\x18\x01 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x02 \x01(\x03\x12\x41\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32/.privacyrights.v1.ImportRecordsResponse.Failure\x12\x19\n\x11\x63onsistency_token\x18\x04 \x01(\t\x1a\x64\n\x07\x46\x61ilure\x12\x13\n\x0b\x62\x61tch_index\x18\x01 \x01(\x03\x12\x14\n\x0crecord_index\x18\x02 \x01(\x05\x12.\n\x07\x66\x61ilure\x18\x03 \x01(\x0b\x32\x1d.privacyrights.v1.ItemFailure\"\x8a\x02\n\x12ReadRecordsRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x32\n\x0b\x63onsistency\x18\x05 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x0c\n\x04keys\x18\x08 \x03(\t\x12*\n\x04view\x18\t \x01(\x0e\x32\x1c.privacyrights.v1.RecordView\"o\n\x13ReadRecordsResponse\x12)\n\x07records\x18\x01 \x03(\x0b\x32\x18.privacyrights.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x14\n\x0cledger_entry\x18\x03 \x01(\t\"\x9a\x02\n\x14StreamRecordsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\ncategories\x18\x05 \x03(\t\x12!\n\x19recorded_for_purpose_only\x18\x06 \x01(\x08\x12*\n\x04view\x18\x07 \x01(\x0e\x32\x1c.privacyrights.v1.RecordView\x12\x32\n\x0b\x63onsistency\x18\x08 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\x12\x14\n\x0cresume_token\x18\t \x01(\t\"\xcd\x01\n\x15StreamRecordsResponse\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x19\n\x11subject_reference\x18\x02 \x01(\t\x12)\n\x07records\x18\x03 \x03(\x0b\x32\x18.privacyrights.v1.Record\x12\x14\n\x0cledger_entry\x18\x04 \x01(\t\x12\x16\n\x0eleft_out_count\x18\x05 \x01(\x03\x12\x14\n\x0cresume_token\x18\x06 \x01(\t\"\x97\x02\n\x14UpdateRecordsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12*\n\x07subject\x18\x04 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\x0b\n\x03key\x18\x06 \x01(\t\x12(\n\x06record\x18\x07 \x01(\x0b\x32\x18.privacyrights.v1.Record\x12/\n\x0bupdate_mask\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\t \x01(\t\"\x90\x01\n\x15UpdateRecordsResponse\x12\x15\n\rupdated_count\x18\x01 \x01(\x03\x12\x14\n\x0c\x66\x61iled_count\x18\x02 \x01(\x03\x12/\n\x08\x66\x61ilures\x18\x03 \x03(\x0b\x32\x1d.privacyrights.v1.ItemFailure\x12\x19\n\x11\x63onsistency_token\x18\x04 \x01(\t\"t\n\x13\x44\x65leteRecordRequest\x12*\n\x07subject\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Subject\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"1\n\x14\x44\x65leteRecordResponse\x12\x19\n\x11\x63onsistency_token\x18\x01 \x01(\t\"h\n\x1fSubmitUnansweredMessagesRequest\x12\x0f\n\x07\x63hatbot\x18\x01 \x01(\t\x12\x10\n\x08messages\x18\x02 \x03(\t\x12\x0e\n\x06locale\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\"\n SubmitUnansweredMessagesResponse\"f\n\x11UnansweredMessage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63hatbot\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06locale\x18\x04 \x01(\t\x12\x14\n\x0crelease_date\x18\x05 \x01(\t\"g\n\x1dListUnansweredMessagesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x0f\n\x07\x63hatbot\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\x1eListUnansweredMessagesResponse\x12\x35\n\x08messages\x18\x01 \x03(\x0b\x32#.privacyrights.v1.UnansweredMessage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"T\n\x1f\x44\x65leteUnansweredMessagesRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"9\n DeleteUnansweredMessagesResponse\x12\x15\n\rdeleted_count\x18\x01 \x01(\x05*\x9e\x01\n\x0cRecordSource\x12\x1d\n\x19RECORD_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n\x15RECORD_SOURCE_SUBJECT\x10\x01\x12\x1a\n\x16RECORD_SOURCE_OBSERVED\x10\x02\x12\x19\n\x15RECORD_SOURCE_DERIVED\x10\x03\x12\x1d\n\x19RECORD_SOURCE_THIRD_PARTY\x10\x04*Y\n\nRecordView\x12\x1b\n\x17RECORD_VIEW_UNSPECIFIED\x10\x00\x12\x18\n\x14RECORD_VIEW_METADATA\x10\x01\x12\x14\n\x10RECORD_VIEW_FULL\x10\x02\x32\xe4\n\n\x0eRecordsService\x12\x66\n\x0fRegisterSubject\x12(.privacyrights.v1.RegisterSubjectRequest\x1a).privacyrights.v1.RegisterSubjectResponse\x12W\n\nGetSubject\x12#.privacyrights.v1.GetSubjectRequest\x1a$.privacyrights.v1.GetSubjectResponse\x12i\n\x10\x42\x61tchGetSubjects\x12).privacyrights.v1.BatchGetSubjectsRequest\x1a*.privacyrights.v1.BatchGetSubjectsResponse\x12T\n\tPutRecord\x12\".privacyrights.v1.PutRecordRequest\x1a#.privacyrights.v1.PutRecordResponse\x12\x66\n\x0f\x42\x61tchPutRecords\x12(.privacyrights.v1.BatchPutRecordsRequest\x1a).privacyrights.v1.BatchPutRecordsResponse\x12\x62\n\rImportRecords\x12&.privacyrights.v1.ImportRecordsRequest\x1a\'.privacyrights.v1.ImportRecordsResponse(\x01\x12Z\n\x0bReadRecords\x12$.privacyrights.v1.ReadRecordsRequest\x1a%.privacyrights.v1.ReadRecordsResponse\x12\x62\n\rStreamRecords\x12&.privacyrights.v1.StreamRecordsRequest\x1a\'.privacyrights.v1.StreamRecordsResponse0\x01\x12`\n\rUpdateRecords\x12&.privacyrights.v1.UpdateRecordsRequest\x1a\'.privacyrights.v1.UpdateRecordsResponse\x12]\n\x0c\x44\x65leteRecord\x12%.privacyrights.v1.DeleteRecordRequest\x1a&.privacyrights.v1.DeleteRecordResponse\x12\x81\x01\n\x18SubmitUnansweredMessages\x12\x31.privacyrights.v1.SubmitUnansweredMessagesRequest\x1a\x32.privacyrights.v1.SubmitUnansweredMessagesResponse\x12{\n\x16ListUnansweredMessages\x12/.privacyrights.v1.ListUnansweredMessagesRequest\x1a\x30.privacyrights.v1.ListUnansweredMessagesResponse\x12\x81\x01\n\x18\x44\x65leteUnansweredMessages\x12\x31.privacyrights.v1.DeleteUnansweredMessagesRequest\x1a\x32.privacyrights.v1.DeleteUnansweredMessagesResponseB6\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,58 +36,78 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'privacyrights.v1.records_se
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020privacyrights.v1P\001Z privacyrights/v1;privacyrightsv1'
-  _globals['_RECORDSOURCE']._serialized_start=3015
-  _globals['_RECORDSOURCE']._serialized_end=3173
-  _globals['_RECORD']._serialized_start=154
-  _globals['_RECORD']._serialized_end=397
-  _globals['_SUBJECTSUMMARY']._serialized_start=400
-  _globals['_SUBJECTSUMMARY']._serialized_end=572
-  _globals['_REGISTERSUBJECTREQUEST']._serialized_start=575
-  _globals['_REGISTERSUBJECTREQUEST']._serialized_end=711
-  _globals['_REGISTERSUBJECTRESPONSE']._serialized_start=713
-  _globals['_REGISTERSUBJECTRESPONSE']._serialized_end=816
-  _globals['_GETSUBJECTREQUEST']._serialized_start=818
-  _globals['_GETSUBJECTREQUEST']._serialized_end=881
-  _globals['_GETSUBJECTRESPONSE']._serialized_start=883
-  _globals['_GETSUBJECTRESPONSE']._serialized_end=954
-  _globals['_PUTRECORDREQUEST']._serialized_start=957
-  _globals['_PUTRECORDREQUEST']._serialized_end=1098
-  _globals['_PUTRECORDRESPONSE']._serialized_start=1100
-  _globals['_PUTRECORDRESPONSE']._serialized_end=1215
-  _globals['_BATCHPUTRECORDSREQUEST']._serialized_start=1217
-  _globals['_BATCHPUTRECORDSREQUEST']._serialized_end=1315
-  _globals['_BATCHPUTRECORDSRESPONSE']._serialized_start=1318
-  _globals['_BATCHPUTRECORDSRESPONSE']._serialized_end=1562
-  _globals['_BATCHPUTRECORDSRESPONSE_OUTCOME']._serialized_start=1441
-  _globals['_BATCHPUTRECORDSRESPONSE_OUTCOME']._serialized_end=1562
-  _globals['_IMPORTRECORDSREQUEST']._serialized_start=1564
-  _globals['_IMPORTRECORDSREQUEST']._serialized_end=1643
-  _globals['_IMPORTRECORDSRESPONSE']._serialized_start=1646
-  _globals['_IMPORTRECORDSRESPONSE']._serialized_end=1909
-  _globals['_IMPORTRECORDSRESPONSE_FAILURE']._serialized_start=1809
-  _globals['_IMPORTRECORDSRESPONSE_FAILURE']._serialized_end=1909
-  _globals['_READRECORDSREQUEST']._serialized_start=1912
-  _globals['_READRECORDSREQUEST']._serialized_end=2120
-  _globals['_READRECORDSRESPONSE']._serialized_start=2122
-  _globals['_READRECORDSRESPONSE']._serialized_end=2233
-  _globals['_DELETERECORDREQUEST']._serialized_start=2235
-  _globals['_DELETERECORDREQUEST']._serialized_end=2351
-  _globals['_DELETERECORDRESPONSE']._serialized_start=2353
-  _globals['_DELETERECORDRESPONSE']._serialized_end=2402
-  _globals['_SUBMITUNANSWEREDMESSAGESREQUEST']._serialized_start=2404
-  _globals['_SUBMITUNANSWEREDMESSAGESREQUEST']._serialized_end=2508
-  _globals['_SUBMITUNANSWEREDMESSAGESRESPONSE']._serialized_start=2510
-  _globals['_SUBMITUNANSWEREDMESSAGESRESPONSE']._serialized_end=2544
-  _globals['_UNANSWEREDMESSAGE']._serialized_start=2546
-  _globals['_UNANSWEREDMESSAGE']._serialized_end=2648
-  _globals['_LISTUNANSWEREDMESSAGESREQUEST']._serialized_start=2650
-  _globals['_LISTUNANSWEREDMESSAGESREQUEST']._serialized_end=2753
-  _globals['_LISTUNANSWEREDMESSAGESRESPONSE']._serialized_start=2755
-  _globals['_LISTUNANSWEREDMESSAGESRESPONSE']._serialized_end=2867
-  _globals['_DELETEUNANSWEREDMESSAGESREQUEST']._serialized_start=2869
-  _globals['_DELETEUNANSWEREDMESSAGESREQUEST']._serialized_end=2953
-  _globals['_DELETEUNANSWEREDMESSAGESRESPONSE']._serialized_start=2955
-  _globals['_DELETEUNANSWEREDMESSAGESRESPONSE']._serialized_end=3012
-  _globals['_RECORDSSERVICE']._serialized_start=3176
-  _globals['_RECORDSSERVICE']._serialized_end=4251
+  _globals['_RECORDSOURCE']._serialized_start=4922
+  _globals['_RECORDSOURCE']._serialized_end=5080
+  _globals['_RECORDVIEW']._serialized_start=5082
+  _globals['_RECORDVIEW']._serialized_end=5171
+  _globals['_RECORD']._serialized_start=188
+  _globals['_RECORD']._serialized_end=480
+  _globals['_RESTRICTION']._serialized_start=483
+  _globals['_RESTRICTION']._serialized_end=638
+  _globals['_OBJECTION']._serialized_start=640
+  _globals['_OBJECTION']._serialized_end=767
+  _globals['_SUBJECTSUMMARY']._serialized_start=770
+  _globals['_SUBJECTSUMMARY']._serialized_end=1099
+  _globals['_REGISTERSUBJECTREQUEST']._serialized_start=1102
+  _globals['_REGISTERSUBJECTREQUEST']._serialized_end=1238
+  _globals['_REGISTERSUBJECTRESPONSE']._serialized_start=1240
+  _globals['_REGISTERSUBJECTRESPONSE']._serialized_end=1343
+  _globals['_GETSUBJECTREQUEST']._serialized_start=1345
+  _globals['_GETSUBJECTREQUEST']._serialized_end=1460
+  _globals['_GETSUBJECTRESPONSE']._serialized_start=1462
+  _globals['_GETSUBJECTRESPONSE']._serialized_end=1533
+  _globals['_BATCHGETSUBJECTSREQUEST']._serialized_start=1535
+  _globals['_BATCHGETSUBJECTSREQUEST']._serialized_end=1657
+  _globals['_BATCHGETSUBJECTSRESPONSE']._serialized_start=1660
+  _globals['_BATCHGETSUBJECTSRESPONSE']._serialized_end=1881
+  _globals['_BATCHGETSUBJECTSRESPONSE_OUTCOME']._serialized_start=1758
+  _globals['_BATCHGETSUBJECTSRESPONSE_OUTCOME']._serialized_end=1881
+  _globals['_PUTRECORDREQUEST']._serialized_start=1884
+  _globals['_PUTRECORDREQUEST']._serialized_end=2025
+  _globals['_PUTRECORDRESPONSE']._serialized_start=2027
+  _globals['_PUTRECORDRESPONSE']._serialized_end=2142
+  _globals['_BATCHPUTRECORDSREQUEST']._serialized_start=2144
+  _globals['_BATCHPUTRECORDSREQUEST']._serialized_end=2242
+  _globals['_BATCHPUTRECORDSRESPONSE']._serialized_start=2245
+  _globals['_BATCHPUTRECORDSRESPONSE']._serialized_end=2489
+  _globals['_BATCHPUTRECORDSRESPONSE_OUTCOME']._serialized_start=2368
+  _globals['_BATCHPUTRECORDSRESPONSE_OUTCOME']._serialized_end=2489
+  _globals['_IMPORTRECORDSREQUEST']._serialized_start=2491
+  _globals['_IMPORTRECORDSREQUEST']._serialized_end=2570
+  _globals['_IMPORTRECORDSRESPONSE']._serialized_start=2573
+  _globals['_IMPORTRECORDSRESPONSE']._serialized_end=2836
+  _globals['_IMPORTRECORDSRESPONSE_FAILURE']._serialized_start=2736
+  _globals['_IMPORTRECORDSRESPONSE_FAILURE']._serialized_end=2836
+  _globals['_READRECORDSREQUEST']._serialized_start=2839
+  _globals['_READRECORDSREQUEST']._serialized_end=3105
+  _globals['_READRECORDSRESPONSE']._serialized_start=3107
+  _globals['_READRECORDSRESPONSE']._serialized_end=3218
+  _globals['_STREAMRECORDSREQUEST']._serialized_start=3221
+  _globals['_STREAMRECORDSREQUEST']._serialized_end=3503
+  _globals['_STREAMRECORDSRESPONSE']._serialized_start=3506
+  _globals['_STREAMRECORDSRESPONSE']._serialized_end=3711
+  _globals['_UPDATERECORDSREQUEST']._serialized_start=3714
+  _globals['_UPDATERECORDSREQUEST']._serialized_end=3993
+  _globals['_UPDATERECORDSRESPONSE']._serialized_start=3996
+  _globals['_UPDATERECORDSRESPONSE']._serialized_end=4140
+  _globals['_DELETERECORDREQUEST']._serialized_start=4142
+  _globals['_DELETERECORDREQUEST']._serialized_end=4258
+  _globals['_DELETERECORDRESPONSE']._serialized_start=4260
+  _globals['_DELETERECORDRESPONSE']._serialized_end=4309
+  _globals['_SUBMITUNANSWEREDMESSAGESREQUEST']._serialized_start=4311
+  _globals['_SUBMITUNANSWEREDMESSAGESREQUEST']._serialized_end=4415
+  _globals['_SUBMITUNANSWEREDMESSAGESRESPONSE']._serialized_start=4417
+  _globals['_SUBMITUNANSWEREDMESSAGESRESPONSE']._serialized_end=4451
+  _globals['_UNANSWEREDMESSAGE']._serialized_start=4453
+  _globals['_UNANSWEREDMESSAGE']._serialized_end=4555
+  _globals['_LISTUNANSWEREDMESSAGESREQUEST']._serialized_start=4557
+  _globals['_LISTUNANSWEREDMESSAGESREQUEST']._serialized_end=4660
+  _globals['_LISTUNANSWEREDMESSAGESRESPONSE']._serialized_start=4662
+  _globals['_LISTUNANSWEREDMESSAGESRESPONSE']._serialized_end=4774
+  _globals['_DELETEUNANSWEREDMESSAGESREQUEST']._serialized_start=4776
+  _globals['_DELETEUNANSWEREDMESSAGESREQUEST']._serialized_end=4860
+  _globals['_DELETEUNANSWEREDMESSAGESRESPONSE']._serialized_start=4862
+  _globals['_DELETEUNANSWEREDMESSAGESRESPONSE']._serialized_end=4919
+  _globals['_RECORDSSERVICE']._serialized_start=5174
+  _globals['_RECORDSSERVICE']._serialized_end=6554
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -54,6 +55,30 @@ RECORD_SOURCE_THIRD_PARTY: RecordSource.ValueType  # 4
 """A third party, such as the messaging platform, gave it."""
 Global___RecordSource: _TypeAlias = RecordSource  # noqa: Y015
 
+class _RecordView:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordView.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORD_VIEW_UNSPECIFIED: _RecordView.ValueType  # 0
+    """FULL."""
+    RECORD_VIEW_METADATA: _RecordView.ValueType  # 1
+    """Everything but `fields`: what is kept and why, and none of the data."""
+    RECORD_VIEW_FULL: _RecordView.ValueType  # 2
+    """Everything."""
+
+class RecordView(_RecordView, metaclass=_RecordViewEnumTypeWrapper):
+    """How much of records is returned (AIP-157)."""
+
+RECORD_VIEW_UNSPECIFIED: RecordView.ValueType  # 0
+"""FULL."""
+RECORD_VIEW_METADATA: RecordView.ValueType  # 1
+"""Everything but `fields`: what is kept and why, and none of the data."""
+RECORD_VIEW_FULL: RecordView.ValueType  # 2
+"""Everything."""
+Global___RecordView: _TypeAlias = RecordView  # noqa: Y015
+
 @_typing.final
 class Record(_message.Message):
     """Personal data of one subject in one category."""
@@ -67,6 +92,7 @@ class Record(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     category: _builtins.str
     """Required. The category. Format: `categories/{category}`."""
     key: _builtins.str
@@ -91,6 +117,12 @@ class Record(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was last replaced."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When it is to be deleted at the latest, before its retention rule says so; in the
+        future.
+        """
+
     def __init__(
         self,
         *,
@@ -101,14 +133,93 @@ class Record(_message.Message):
         purpose: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "fields", b"fields", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "fields", b"fields", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "fields", b"fields", "key", b"key", "purpose", b"purpose", "source", b"source", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "expire_time", b"expire_time", "fields", b"fields", "key", b"key", "purpose", b"purpose", "source", b"source", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Record: _TypeAlias = Record  # noqa: Y015
+
+@_typing.final
+class Restriction(_message.Message):
+    """That a subject's data is only to be stored (Art. 18)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESTRICT_TIME_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    LIFT_TIME_FIELD_NUMBER: _builtins.int
+    rights_request: _builtins.str
+    """The request that it rests on. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    @_builtins.property
+    def restrict_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these categories; none: all. Format: `categories/{category}`."""
+
+    @_builtins.property
+    def lift_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is lifted, if the person has been told; unset: that isn't planned."""
+
+    def __init__(
+        self,
+        *,
+        restrict_time: _timestamp_pb2.Timestamp | None = ...,
+        rights_request: _builtins.str = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        lift_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lift_time", b"lift_time", "restrict_time", b"restrict_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "lift_time", b"lift_time", "restrict_time", b"restrict_time", "rights_request", b"rights_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Restriction: _TypeAlias = Restriction  # noqa: Y015
+
+@_typing.final
+class Objection(_message.Message):
+    """What a subject objected to (Art. 21)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    DIRECT_MARKETING_FIELD_NUMBER: _builtins.int
+    OBJECT_TIME_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
+    purpose: _builtins.str
+    """The purpose; empty: everything that can be objected to. Format: `purposes/{purpose}`."""
+    direct_marketing: _builtins.bool
+    """True: all direct marketing."""
+    rights_request: _builtins.str
+    """The request that it rests on; empty: a browser's signal. Format:
+    `tenants/{tenant}/rightsRequests/{request}`.
+    """
+    @_builtins.property
+    def object_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    def __init__(
+        self,
+        *,
+        purpose: _builtins.str = ...,
+        direct_marketing: _builtins.bool = ...,
+        object_time: _timestamp_pb2.Timestamp | None = ...,
+        rights_request: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object_time", b"object_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direct_marketing", b"direct_marketing", "object_time", b"object_time", "purpose", b"purpose", "rights_request", b"rights_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Objection: _TypeAlias = Objection  # noqa: Y015
 
 @_typing.final
 class SubjectSummary(_message.Message):
@@ -121,6 +232,9 @@ class SubjectSummary(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ERASE_TIME_FIELD_NUMBER: _builtins.int
     RESTRICTED_FIELD_NUMBER: _builtins.int
+    RESTRICTIONS_FIELD_NUMBER: _builtins.int
+    OBJECTIONS_FIELD_NUMBER: _builtins.int
+    DEATH_RECORD_TIME_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
     """The keyed pseudonym: 22 characters that name the subject in ledger, logs and events."""
     generation: _builtins.int
@@ -135,6 +249,18 @@ class SubjectSummary(_message.Message):
     def erase_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended; unset: it has not."""
 
+    @_builtins.property
+    def restrictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Restriction]:
+        """The restrictions that make it so."""
+
+    @_builtins.property
+    def objections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Objection]:
+        """What the subject objected to (Art. 21)."""
+
+    @_builtins.property
+    def death_record_time(self) -> _timestamp_pb2.Timestamp:
+        """When the subject died, as far as was recorded when directives were activated."""
+
     def __init__(
         self,
         *,
@@ -143,10 +269,13 @@ class SubjectSummary(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         erase_time: _timestamp_pb2.Timestamp | None = ...,
         restricted: _builtins.bool = ...,
+        restrictions: _abc.Iterable[Global___Restriction] | None = ...,
+        objections: _abc.Iterable[Global___Objection] | None = ...,
+        death_record_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "erase_time", b"erase_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "death_record_time", b"death_record_time", "erase_time", b"erase_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "erase_time", b"erase_time", "generation", b"generation", "reference", b"reference", "restricted", b"restricted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "death_record_time", b"death_record_time", "erase_time", b"erase_time", "generation", b"generation", "objections", b"objections", "reference", b"reference", "restricted", b"restricted", "restrictions", b"restrictions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -221,18 +350,24 @@ class GetSubjectRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
         """Required. Whom to look up."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
 
     def __init__(
         self,
         *,
         subject: _types_pb2.Subject | None = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,6 +396,90 @@ class GetSubjectResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSubjectResponse: _TypeAlias = GetSubjectResponse  # noqa: Y015
+
+@_typing.final
+class BatchGetSubjectsRequest(_message.Message):
+    """Request of `BatchGetSubjects`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Subject]:
+        """Required. 1–1,000 subjects; all of one tenant and role."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh all answers must be."""
+
+    def __init__(
+        self,
+        *,
+        subjects: _abc.Iterable[_types_pb2.Subject] | None = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetSubjectsRequest: _TypeAlias = BatchGetSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetSubjectsResponse(_message.Message):
+    """Response of `BatchGetSubjects`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Outcome(_message.Message):
+        """What is known of one subject."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SUBJECT_FIELD_NUMBER: _builtins.int
+        FAILURE_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def subject(self) -> Global___SubjectSummary:
+            """The subject as it is known."""
+
+        @_builtins.property
+        def failure(self) -> _types_pb2.ItemFailure:
+            """Why there is nothing, most often SUBJECT_NOT_FOUND."""
+
+        def __init__(
+            self,
+            *,
+            subject: Global___SubjectSummary | None = ...,
+            failure: _types_pb2.ItemFailure | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "subject", b"subject"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "outcome", b"outcome", "subject", b"subject"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["subject", "failure"]  # noqa: Y015
+        _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+        def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchGetSubjectsResponse.Outcome]:
+        """One per subject, in the order asked."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___BatchGetSubjectsResponse.Outcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetSubjectsResponse: _TypeAlias = BatchGetSubjectsResponse  # noqa: Y015
 
 @_typing.final
 class PutRecordRequest(_message.Message):
@@ -521,16 +740,20 @@ class ReadRecordsRequest(_message.Message):
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     """Required. What for. Format: `purposes/{purpose}`."""
     reason: _builtins.str
-    """Required. Why it is read now, 1–500 characters without personal data; it goes to the ledger. The
-    subject's id and e-mail addresses are refused.
+    """Required. Why it is read now, 1–500 characters; it goes to the ledger, and names and describes
+    nobody. The subject's id and e-mail addresses are refused.
     """
     page_size: _builtins.int
     """Optional. Most records in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    view: Global___RecordView.ValueType
+    """Optional. How much of each; default: everything."""
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
         """Required. Whose data."""
@@ -545,6 +768,10 @@ class ReadRecordsRequest(_message.Message):
     def consistency(self) -> _types_pb2.Consistency:
         """Optional. How fresh the answer must be."""
 
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Only records with one of these keys, at most 100."""
+
     def __init__(
         self,
         *,
@@ -555,10 +782,12 @@ class ReadRecordsRequest(_message.Message):
         consistency: _types_pb2.Consistency | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        view: Global___RecordView.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "reason", b"reason", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "consistency", b"consistency", "keys", b"keys", "page_size", b"page_size", "page_token", b"page_token", "purpose", b"purpose", "reason", b"reason", "subject", b"subject", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -595,6 +824,214 @@ class ReadRecordsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReadRecordsResponse: _TypeAlias = ReadRecordsResponse  # noqa: Y015
+
+@_typing.final
+class StreamRecordsRequest(_message.Message):
+    """Request of `StreamRecords`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    RECORDED_FOR_PURPOSE_ONLY_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The tenant. Format: `tenants/{tenant}`."""
+    role: _types_pb2.Role.ValueType
+    """Required. The regime."""
+    purpose: _builtins.str
+    """Required. What for. Format: `purposes/{purpose}`."""
+    reason: _builtins.str
+    """Required. Why they are read now, 1–500 characters; it goes to the ledger, and names and describes
+    nobody.
+    """
+    recorded_for_purpose_only: _builtins.bool
+    """True: only records that were recorded for this purpose."""
+    view: Global___RecordView.ValueType
+    """Optional. How much of each; default: everything."""
+    resume_token: _builtins.str
+    """Optional. Continue after this."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Only these categories, at most 100; default: all that the purpose needs. Format:
+        `categories/{category}`.
+        """
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        purpose: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        recorded_for_purpose_only: _builtins.bool = ...,
+        view: Global___RecordView.ValueType = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "consistency", b"consistency", "parent", b"parent", "purpose", b"purpose", "reason", b"reason", "recorded_for_purpose_only", b"recorded_for_purpose_only", "resume_token", b"resume_token", "role", b"role", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRecordsRequest: _TypeAlias = StreamRecordsRequest  # noqa: Y015
+
+@_typing.final
+class StreamRecordsResponse(_message.Message):
+    """Response of `StreamRecords`: some records of one person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    LEDGER_ENTRY_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_COUNT_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    subject_reference: _builtins.str
+    """Whose: the subject reference."""
+    ledger_entry: _builtins.str
+    """The ledger entry of this reading. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
+    left_out_count: _builtins.int
+    """How many people were left out so far, because the verdict on them is "no"."""
+    resume_token: _builtins.str
+    """Pass it to a later call to go on after this."""
+    @_builtins.property
+    def subject(self) -> _types_pb2.Subject:
+        """Whose. Personal data; unset in a sign of life and with METADATA."""
+
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___Record]:
+        """The records, sorted by category and key; a person with many comes in several messages."""
+
+    def __init__(
+        self,
+        *,
+        subject: _types_pb2.Subject | None = ...,
+        subject_reference: _builtins.str = ...,
+        records: _abc.Iterable[Global___Record] | None = ...,
+        ledger_entry: _builtins.str = ...,
+        left_out_count: _builtins.int = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ledger_entry", b"ledger_entry", "left_out_count", b"left_out_count", "records", b"records", "resume_token", b"resume_token", "subject", b"subject", "subject_reference", b"subject_reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRecordsResponse: _TypeAlias = StreamRecordsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRecordsRequest(_message.Message):
+    """Request of `UpdateRecords`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    RECORD_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The tenant. Format: `tenants/{tenant}`."""
+    role: _types_pb2.Role.ValueType
+    """Required. The regime."""
+    purpose: _builtins.str
+    """Required. What for, and which: the records that were recorded for it. Format:
+    `purposes/{purpose}`.
+    """
+    category: _builtins.str
+    """Optional. Only those of this category. Format: `categories/{category}`."""
+    key: _builtins.str
+    """Optional. Only those with this key."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def subject(self) -> _types_pb2.Subject:
+        """Optional. Only those of this person, who must be of the tenant and role."""
+
+    @_builtins.property
+    def record(self) -> Global___Record:
+        """Required. The new values."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Required. The fields to change (AIP-134): `source`, `expire_time`, `fields`, or some of the latter
+        as `fields.color`.
+        """
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        purpose: _builtins.str = ...,
+        subject: _types_pb2.Subject | None = ...,
+        category: _builtins.str = ...,
+        key: _builtins.str = ...,
+        record: Global___Record | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record", "subject", b"subject", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "key", b"key", "parent", b"parent", "purpose", b"purpose", "record", b"record", "request_id", b"request_id", "role", b"role", "subject", b"subject", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRecordsRequest: _TypeAlias = UpdateRecordsRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRecordsResponse(_message.Message):
+    """Response of `UpdateRecords`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPDATED_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_COUNT_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    updated_count: _builtins.int
+    """How many were changed."""
+    failed_count: _builtins.int
+    """How many were not: erased or restricted meanwhile, or larger than they may be."""
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least these writes."""
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.ItemFailure]:
+        """The first 1,000 reasons."""
+
+    def __init__(
+        self,
+        *,
+        updated_count: _builtins.int = ...,
+        failed_count: _builtins.int = ...,
+        failures: _abc.Iterable[_types_pb2.ItemFailure] | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "failed_count", b"failed_count", "failures", b"failures", "updated_count", b"updated_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRecordsResponse: _TypeAlias = UpdateRecordsResponse  # noqa: Y015
 
 @_typing.final
 class DeleteRecordRequest(_message.Message):

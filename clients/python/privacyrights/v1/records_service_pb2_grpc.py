@@ -28,6 +28,9 @@ if _version_not_supported:
 class RecordsServiceStub:
     """Keeps the personal data that other services record, under a declared purpose and in the fields
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
+
+    Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
+    `record.deleted`, `record.read`.
     """
 
     def __init__(self, channel):
@@ -45,6 +48,11 @@ class RecordsServiceStub:
                 '/privacyrights.v1.RecordsService/GetSubject',
                 request_serializer=privacyrights_dot_v1_dot_records__service__pb2.GetSubjectRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_records__service__pb2.GetSubjectResponse.FromString,
+                _registered_method=True)
+        self.BatchGetSubjects = channel.unary_unary(
+                '/privacyrights.v1.RecordsService/BatchGetSubjects',
+                request_serializer=privacyrights_dot_v1_dot_records__service__pb2.BatchGetSubjectsRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_records__service__pb2.BatchGetSubjectsResponse.FromString,
                 _registered_method=True)
         self.PutRecord = channel.unary_unary(
                 '/privacyrights.v1.RecordsService/PutRecord',
@@ -65,6 +73,16 @@ class RecordsServiceStub:
                 '/privacyrights.v1.RecordsService/ReadRecords',
                 request_serializer=privacyrights_dot_v1_dot_records__service__pb2.ReadRecordsRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_records__service__pb2.ReadRecordsResponse.FromString,
+                _registered_method=True)
+        self.StreamRecords = channel.unary_stream(
+                '/privacyrights.v1.RecordsService/StreamRecords',
+                request_serializer=privacyrights_dot_v1_dot_records__service__pb2.StreamRecordsRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_records__service__pb2.StreamRecordsResponse.FromString,
+                _registered_method=True)
+        self.UpdateRecords = channel.unary_unary(
+                '/privacyrights.v1.RecordsService/UpdateRecords',
+                request_serializer=privacyrights_dot_v1_dot_records__service__pb2.UpdateRecordsRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_records__service__pb2.UpdateRecordsResponse.FromString,
                 _registered_method=True)
         self.DeleteRecord = channel.unary_unary(
                 '/privacyrights.v1.RecordsService/DeleteRecord',
@@ -91,6 +109,9 @@ class RecordsServiceStub:
 class RecordsServiceServicer:
     """Keeps the personal data that other services record, under a declared purpose and in the fields
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
+
+    Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
+    `record.deleted`, `record.read`.
     """
 
     def RegisterSubject(self, request, context):
@@ -108,10 +129,23 @@ class RecordsServiceServicer:
 
     def GetSubject(self, request, context):
         """Returns what the service knows of a subject without any of the data: reference, generation,
-        restriction.
+        restriction, objections.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetSubjects(self, request, context):
+        """Returns what the service knows of up to 1,000 subjects of one tenant and role, each with its own
+        outcome, in the order asked. So a holder learns the references of its own people, to find them in
+        `SubjectRightsService.ListErasures` after a backup was restored.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,6 +208,37 @@ class RecordsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamRecords(self, request, context):
+        """Streams the records of everybody of one tenant and role who may be processed for a purpose, person
+        by person; who may not is left out and counted. For jobs that concern all, such as a newsletter.
+        The reading is a ledger entry for each person, written before the data is sent.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND.
+        - FAILED_PRECONDITION, PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRecords(self, request, context):
+        """Changes fields of records that are there – one record, those of a person, or those recorded for a
+        purpose – and leaves the others as they are (AIP-134). Answers how many; one that cannot be changed
+        does not keep the others from it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / FIELD_NOT_IN_CATEGORY / FIELD_TYPE_MISMATCH.
+        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
+        - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
+        CATEGORY_NOT_IN_PURPOSE / INSTRUCTION_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteRecord(self, request, context):
         """Deletes one record.
 
@@ -181,7 +246,8 @@ class RecordsServiceServicer:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RECORD_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: restricted data may only be stored (Art. 18(2)).
-        - FAILED_PRECONDITION, SUBJECT_ERASED / LEGAL_HOLD.
+        - FAILED_PRECONDITION, SUBJECT_ERASED.
+        - FAILED_PRECONDITION, LEGAL_HOLD: of holds, which can't be placed yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,7 +255,8 @@ class RecordsServiceServicer:
 
     def SubmitUnansweredMessages(self, request, context):
         """Hands in messages that no chatbot could answer. They carry no subject; what could tell who wrote
-        them is not kept: no time finer than the day, no order, no line in log or ledger per message.
+        them is not kept: no time finer than the day, no order, no line in log or ledger per message. They
+        can be listed only some time later, mixed with others; hence no consistency token.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
@@ -233,6 +300,11 @@ def add_RecordsServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_records__service__pb2.GetSubjectRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_records__service__pb2.GetSubjectResponse.SerializeToString,
             ),
+            'BatchGetSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetSubjects,
+                    request_deserializer=privacyrights_dot_v1_dot_records__service__pb2.BatchGetSubjectsRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_records__service__pb2.BatchGetSubjectsResponse.SerializeToString,
+            ),
             'PutRecord': grpc.unary_unary_rpc_method_handler(
                     servicer.PutRecord,
                     request_deserializer=privacyrights_dot_v1_dot_records__service__pb2.PutRecordRequest.FromString,
@@ -252,6 +324,16 @@ def add_RecordsServiceServicer_to_server(servicer, server):
                     servicer.ReadRecords,
                     request_deserializer=privacyrights_dot_v1_dot_records__service__pb2.ReadRecordsRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_records__service__pb2.ReadRecordsResponse.SerializeToString,
+            ),
+            'StreamRecords': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamRecords,
+                    request_deserializer=privacyrights_dot_v1_dot_records__service__pb2.StreamRecordsRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_records__service__pb2.StreamRecordsResponse.SerializeToString,
+            ),
+            'UpdateRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRecords,
+                    request_deserializer=privacyrights_dot_v1_dot_records__service__pb2.UpdateRecordsRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_records__service__pb2.UpdateRecordsResponse.SerializeToString,
             ),
             'DeleteRecord': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteRecord,
@@ -284,6 +366,9 @@ def add_RecordsServiceServicer_to_server(servicer, server):
 class RecordsService:
     """Keeps the personal data that other services record, under a declared purpose and in the fields
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
+
+    Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
+    `record.deleted`, `record.read`.
     """
 
     @staticmethod
@@ -330,6 +415,33 @@ class RecordsService:
             '/privacyrights.v1.RecordsService/GetSubject',
             privacyrights_dot_v1_dot_records__service__pb2.GetSubjectRequest.SerializeToString,
             privacyrights_dot_v1_dot_records__service__pb2.GetSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.RecordsService/BatchGetSubjects',
+            privacyrights_dot_v1_dot_records__service__pb2.BatchGetSubjectsRequest.SerializeToString,
+            privacyrights_dot_v1_dot_records__service__pb2.BatchGetSubjectsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -438,6 +550,60 @@ class RecordsService:
             '/privacyrights.v1.RecordsService/ReadRecords',
             privacyrights_dot_v1_dot_records__service__pb2.ReadRecordsRequest.SerializeToString,
             privacyrights_dot_v1_dot_records__service__pb2.ReadRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/privacyrights.v1.RecordsService/StreamRecords',
+            privacyrights_dot_v1_dot_records__service__pb2.StreamRecordsRequest.SerializeToString,
+            privacyrights_dot_v1_dot_records__service__pb2.StreamRecordsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.RecordsService/UpdateRecords',
+            privacyrights_dot_v1_dot_records__service__pb2.UpdateRecordsRequest.SerializeToString,
+            privacyrights_dot_v1_dot_records__service__pb2.UpdateRecordsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,6 +29,9 @@ GRPC_VERSION: str
 class RecordsServiceStub:
     """Keeps the personal data that other services record, under a declared purpose and in the fields
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
+
+    Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
+    `record.deleted`, `record.read`.
     """
 
     @_typing.overload
@@ -46,10 +49,19 @@ class RecordsServiceStub:
     """
     GetSubject: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.GetSubjectRequest, _records_service_pb2.GetSubjectResponse]
     """Returns what the service knows of a subject without any of the data: reference, generation,
-    restriction.
+    restriction, objections.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    """
+    BatchGetSubjects: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.BatchGetSubjectsRequest, _records_service_pb2.BatchGetSubjectsResponse]
+    """Returns what the service knows of up to 1,000 subjects of one tenant and role, each with its own
+    outcome, in the order asked. So a holder learns the references of its own people, to find them in
+    `SubjectRightsService.ListErasures` after a backup was restored.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
     PutRecord: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.PutRecordRequest, _records_service_pb2.PutRecordResponse]
     """Stores a record, or replaces the one with the same category and key. The subject becomes known
@@ -92,6 +104,29 @@ class RecordsServiceStub:
     - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
     - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
     """
+    StreamRecords: _grpc.UnaryStreamMultiCallable[_records_service_pb2.StreamRecordsRequest, _records_service_pb2.StreamRecordsResponse]
+    """Streams the records of everybody of one tenant and role who may be processed for a purpose, person
+    by person; who may not is left out and counted. For jobs that concern all, such as a newsletter.
+    The reading is a ledger entry for each person, written before the data is sent.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND.
+    - FAILED_PRECONDITION, PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE.
+    """
+    UpdateRecords: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.UpdateRecordsRequest, _records_service_pb2.UpdateRecordsResponse]
+    """Changes fields of records that are there – one record, those of a person, or those recorded for a
+    purpose – and leaves the others as they are (AIP-134). Answers how many; one that cannot be changed
+    does not keep the others from it.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / FIELD_NOT_IN_CATEGORY / FIELD_TYPE_MISMATCH.
+    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
+    - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
+      CATEGORY_NOT_IN_PURPOSE / INSTRUCTION_MISSING.
+    """
     DeleteRecord: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.DeleteRecordRequest, _records_service_pb2.DeleteRecordResponse]
     """Deletes one record.
 
@@ -99,11 +134,13 @@ class RecordsServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RECORD_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: restricted data may only be stored (Art. 18(2)).
-    - FAILED_PRECONDITION, SUBJECT_ERASED / LEGAL_HOLD.
+    - FAILED_PRECONDITION, SUBJECT_ERASED.
+    - FAILED_PRECONDITION, LEGAL_HOLD: of holds, which can't be placed yet.
     """
     SubmitUnansweredMessages: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.SubmitUnansweredMessagesRequest, _records_service_pb2.SubmitUnansweredMessagesResponse]
     """Hands in messages that no chatbot could answer. They carry no subject; what could tell who wrote
-    them is not kept: no time finer than the day, no order, no line in log or ledger per message.
+    them is not kept: no time finer than the day, no order, no line in log or ledger per message. They
+    can be listed only some time later, mixed with others; hence no consistency token.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
@@ -127,6 +164,9 @@ class RecordsServiceStub:
 class RecordsServiceAsyncStub(RecordsServiceStub):
     """Keeps the personal data that other services record, under a declared purpose and in the fields
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
+
+    Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
+    `record.deleted`, `record.read`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -141,10 +181,19 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     """
     GetSubject: _aio.UnaryUnaryMultiCallable[_records_service_pb2.GetSubjectRequest, _records_service_pb2.GetSubjectResponse]  # type: ignore[assignment]
     """Returns what the service knows of a subject without any of the data: reference, generation,
-    restriction.
+    restriction, objections.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    """
+    BatchGetSubjects: _aio.UnaryUnaryMultiCallable[_records_service_pb2.BatchGetSubjectsRequest, _records_service_pb2.BatchGetSubjectsResponse]  # type: ignore[assignment]
+    """Returns what the service knows of up to 1,000 subjects of one tenant and role, each with its own
+    outcome, in the order asked. So a holder learns the references of its own people, to find them in
+    `SubjectRightsService.ListErasures` after a backup was restored.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
     PutRecord: _aio.UnaryUnaryMultiCallable[_records_service_pb2.PutRecordRequest, _records_service_pb2.PutRecordResponse]  # type: ignore[assignment]
     """Stores a record, or replaces the one with the same category and key. The subject becomes known
@@ -187,6 +236,29 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
     - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
     """
+    StreamRecords: _aio.UnaryStreamMultiCallable[_records_service_pb2.StreamRecordsRequest, _records_service_pb2.StreamRecordsResponse]  # type: ignore[assignment]
+    """Streams the records of everybody of one tenant and role who may be processed for a purpose, person
+    by person; who may not is left out and counted. For jobs that concern all, such as a newsletter.
+    The reading is a ledger entry for each person, written before the data is sent.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND.
+    - FAILED_PRECONDITION, PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE.
+    """
+    UpdateRecords: _aio.UnaryUnaryMultiCallable[_records_service_pb2.UpdateRecordsRequest, _records_service_pb2.UpdateRecordsResponse]  # type: ignore[assignment]
+    """Changes fields of records that are there – one record, those of a person, or those recorded for a
+    purpose – and leaves the others as they are (AIP-134). Answers how many; one that cannot be changed
+    does not keep the others from it.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / FIELD_NOT_IN_CATEGORY / FIELD_TYPE_MISMATCH.
+    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
+    - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
+      CATEGORY_NOT_IN_PURPOSE / INSTRUCTION_MISSING.
+    """
     DeleteRecord: _aio.UnaryUnaryMultiCallable[_records_service_pb2.DeleteRecordRequest, _records_service_pb2.DeleteRecordResponse]  # type: ignore[assignment]
     """Deletes one record.
 
@@ -194,11 +266,13 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RECORD_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: restricted data may only be stored (Art. 18(2)).
-    - FAILED_PRECONDITION, SUBJECT_ERASED / LEGAL_HOLD.
+    - FAILED_PRECONDITION, SUBJECT_ERASED.
+    - FAILED_PRECONDITION, LEGAL_HOLD: of holds, which can't be placed yet.
     """
     SubmitUnansweredMessages: _aio.UnaryUnaryMultiCallable[_records_service_pb2.SubmitUnansweredMessagesRequest, _records_service_pb2.SubmitUnansweredMessagesResponse]  # type: ignore[assignment]
     """Hands in messages that no chatbot could answer. They carry no subject; what could tell who wrote
-    them is not kept: no time finer than the day, no order, no line in log or ledger per message.
+    them is not kept: no time finer than the day, no order, no line in log or ledger per message. They
+    can be listed only some time later, mixed with others; hence no consistency token.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
@@ -221,6 +295,9 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
 class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the personal data that other services record, under a declared purpose and in the fields
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
+
+    Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
+    `record.deleted`, `record.read`.
     """
 
     @_abc_1.abstractmethod
@@ -245,10 +322,25 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_records_service_pb2.GetSubjectResponse, _abc.Awaitable[_records_service_pb2.GetSubjectResponse]]:
         """Returns what the service knows of a subject without any of the data: reference, generation,
-        restriction.
+        restriction, objections.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetSubjects(
+        self,
+        request: _records_service_pb2.BatchGetSubjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_records_service_pb2.BatchGetSubjectsResponse, _abc.Awaitable[_records_service_pb2.BatchGetSubjectsResponse]]:
+        """Returns what the service knows of up to 1,000 subjects of one tenant and role, each with its own
+        outcome, in the order asked. So a holder learns the references of its own people, to find them in
+        `SubjectRightsService.ListErasures` after a backup was restored.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -317,6 +409,41 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def StreamRecords(
+        self,
+        request: _records_service_pb2.StreamRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_records_service_pb2.StreamRecordsResponse], _abc.AsyncIterator[_records_service_pb2.StreamRecordsResponse]]:
+        """Streams the records of everybody of one tenant and role who may be processed for a purpose, person
+        by person; who may not is left out and counted. For jobs that concern all, such as a newsletter.
+        The reading is a ledger entry for each person, written before the data is sent.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND.
+        - FAILED_PRECONDITION, PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateRecords(
+        self,
+        request: _records_service_pb2.UpdateRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_records_service_pb2.UpdateRecordsResponse, _abc.Awaitable[_records_service_pb2.UpdateRecordsResponse]]:
+        """Changes fields of records that are there – one record, those of a person, or those recorded for a
+        purpose – and leaves the others as they are (AIP-134). Answers how many; one that cannot be changed
+        does not keep the others from it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / FIELD_NOT_IN_CATEGORY / FIELD_TYPE_MISMATCH.
+        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
+        - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
+          CATEGORY_NOT_IN_PURPOSE / INSTRUCTION_MISSING.
+        """
+
+    @_abc_1.abstractmethod
     def DeleteRecord(
         self,
         request: _records_service_pb2.DeleteRecordRequest,
@@ -328,7 +455,8 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / RECORD_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: restricted data may only be stored (Art. 18(2)).
-        - FAILED_PRECONDITION, SUBJECT_ERASED / LEGAL_HOLD.
+        - FAILED_PRECONDITION, SUBJECT_ERASED.
+        - FAILED_PRECONDITION, LEGAL_HOLD: of holds, which can't be placed yet.
         """
 
     @_abc_1.abstractmethod
@@ -338,7 +466,8 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_records_service_pb2.SubmitUnansweredMessagesResponse, _abc.Awaitable[_records_service_pb2.SubmitUnansweredMessagesResponse]]:
         """Hands in messages that no chatbot could answer. They carry no subject; what could tell who wrote
-        them is not kept: no time finer than the day, no order, no line in log or ledger per message.
+        them is not kept: no time finer than the day, no order, no line in log or ledger per message. They
+        can be listed only some time later, mixed with others; hence no consistency token.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -41,13 +42,19 @@ class _RightsRequestKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rig
     RIGHTS_REQUEST_KIND_RESTRICTION: _RightsRequestKind.ValueType  # 5
     """Restriction (Art. 18)."""
     RIGHTS_REQUEST_KIND_LIFTING_OF_RESTRICTION: _RightsRequestKind.ValueType  # 6
-    """Lifting of a restriction (Art. 18(3))."""
+    """Lifting of a restriction, of which the person is told before (Art. 18(3))."""
     RIGHTS_REQUEST_KIND_OBJECTION: _RightsRequestKind.ValueType  # 7
     """Objection (Art. 21)."""
     RIGHTS_REQUEST_KIND_PORTABILITY: _RightsRequestKind.ValueType  # 8
     """Portability (Art. 20)."""
     RIGHTS_REQUEST_KIND_CONSENT_WITHDRAWAL: _RightsRequestKind.ValueType  # 9
-    """Withdrawal of every consent (Art. 7(3))."""
+    """Withdrawal of consent (Art. 7(3)), as `ConsentService` does it at once."""
+    RIGHTS_REQUEST_KIND_WITHDRAWAL_OF_OBJECTION: _RightsRequestKind.ValueType  # 10
+    """Taking an objection back."""
+    RIGHTS_REQUEST_KIND_HUMAN_REVIEW: _RightsRequestKind.ValueType  # 11
+    """That a person looks at an automated decision (Art. 22(3))."""
+    RIGHTS_REQUEST_KIND_COMMUNICATION: _RightsRequestKind.ValueType  # 12
+    """After death: communicating the data to the person whom a directive names."""
 
 class RightsRequestKind(_RightsRequestKind, metaclass=_RightsRequestKindEnumTypeWrapper):
     """Which right a request exercises."""
@@ -65,13 +72,19 @@ RIGHTS_REQUEST_KIND_ERASURE: RightsRequestKind.ValueType  # 4
 RIGHTS_REQUEST_KIND_RESTRICTION: RightsRequestKind.ValueType  # 5
 """Restriction (Art. 18)."""
 RIGHTS_REQUEST_KIND_LIFTING_OF_RESTRICTION: RightsRequestKind.ValueType  # 6
-"""Lifting of a restriction (Art. 18(3))."""
+"""Lifting of a restriction, of which the person is told before (Art. 18(3))."""
 RIGHTS_REQUEST_KIND_OBJECTION: RightsRequestKind.ValueType  # 7
 """Objection (Art. 21)."""
 RIGHTS_REQUEST_KIND_PORTABILITY: RightsRequestKind.ValueType  # 8
 """Portability (Art. 20)."""
 RIGHTS_REQUEST_KIND_CONSENT_WITHDRAWAL: RightsRequestKind.ValueType  # 9
-"""Withdrawal of every consent (Art. 7(3))."""
+"""Withdrawal of consent (Art. 7(3)), as `ConsentService` does it at once."""
+RIGHTS_REQUEST_KIND_WITHDRAWAL_OF_OBJECTION: RightsRequestKind.ValueType  # 10
+"""Taking an objection back."""
+RIGHTS_REQUEST_KIND_HUMAN_REVIEW: RightsRequestKind.ValueType  # 11
+"""That a person looks at an automated decision (Art. 22(3))."""
+RIGHTS_REQUEST_KIND_COMMUNICATION: RightsRequestKind.ValueType  # 12
+"""After death: communicating the data to the person whom a directive names."""
 Global___RightsRequestKind: _TypeAlias = RightsRequestKind  # noqa: Y015
 
 class _RightsRequestState:
@@ -89,15 +102,19 @@ class _RightsRequestStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ri
     RIGHTS_REQUEST_STATE_IN_PROGRESS: _RightsRequestState.ValueType  # 3
     """Can be executed, or is being executed."""
     RIGHTS_REQUEST_STATE_COMPLETED: _RightsRequestState.ValueType  # 4
-    """Done everywhere, with evidence."""
+    """Done everywhere, with evidence. Final."""
     RIGHTS_REQUEST_STATE_PARTIALLY_COMPLETED: _RightsRequestState.ValueType  # 5
-    """Done, but not everywhere: `outcomes` says what is missing."""
+    """Done, but not everywhere: `outcomes` says what is missing. What a hold keeps is driven again when
+    the hold ends; then the request can still be completed.
+    """
     RIGHTS_REQUEST_STATE_REFUSED: _RightsRequestState.ValueType  # 6
-    """Refused on a ground of the law."""
+    """Refused on a ground of the law. Final."""
     RIGHTS_REQUEST_STATE_WITHDRAWN: _RightsRequestState.ValueType  # 7
-    """Withdrawn by the person."""
+    """Withdrawn by the person. Final."""
     RIGHTS_REQUEST_STATE_EXPIRED: _RightsRequestState.ValueType  # 8
-    """Never verified within its time."""
+    """Never verified within its time. Final."""
+    RIGHTS_REQUEST_STATE_SUPERSEDED: _RightsRequestState.ValueType  # 9
+    """Ended by a directive that came into effect and says otherwise. Final."""
 
 class RightsRequestState(_RightsRequestState, metaclass=_RightsRequestStateEnumTypeWrapper):
     """Where a request stands."""
@@ -111,16 +128,84 @@ RIGHTS_REQUEST_STATE_AWAITING_CONTROLLER: RightsRequestState.ValueType  # 2
 RIGHTS_REQUEST_STATE_IN_PROGRESS: RightsRequestState.ValueType  # 3
 """Can be executed, or is being executed."""
 RIGHTS_REQUEST_STATE_COMPLETED: RightsRequestState.ValueType  # 4
-"""Done everywhere, with evidence."""
+"""Done everywhere, with evidence. Final."""
 RIGHTS_REQUEST_STATE_PARTIALLY_COMPLETED: RightsRequestState.ValueType  # 5
-"""Done, but not everywhere: `outcomes` says what is missing."""
+"""Done, but not everywhere: `outcomes` says what is missing. What a hold keeps is driven again when
+the hold ends; then the request can still be completed.
+"""
 RIGHTS_REQUEST_STATE_REFUSED: RightsRequestState.ValueType  # 6
-"""Refused on a ground of the law."""
+"""Refused on a ground of the law. Final."""
 RIGHTS_REQUEST_STATE_WITHDRAWN: RightsRequestState.ValueType  # 7
-"""Withdrawn by the person."""
+"""Withdrawn by the person. Final."""
 RIGHTS_REQUEST_STATE_EXPIRED: RightsRequestState.ValueType  # 8
-"""Never verified within its time."""
+"""Never verified within its time. Final."""
+RIGHTS_REQUEST_STATE_SUPERSEDED: RightsRequestState.ValueType  # 9
+"""Ended by a directive that came into effect and says otherwise. Final."""
 Global___RightsRequestState: _TypeAlias = RightsRequestState  # noqa: Y015
+
+class _TransitionCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransitionCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransitionCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSITION_CAUSE_UNSPECIFIED: _TransitionCause.ValueType  # 0
+    """Not a value."""
+    TRANSITION_CAUSE_RECEIVED: _TransitionCause.ValueType  # 1
+    """It was received."""
+    TRANSITION_CAUSE_IDENTITY_VERIFIED: _TransitionCause.ValueType  # 2
+    """The person's identity was attested or confirmed by a code."""
+    TRANSITION_CAUSE_AUTHORISED: _TransitionCause.ValueType  # 3
+    """The tenant instructed to execute it."""
+    TRANSITION_CAUSE_PRE_AUTHORISED: _TransitionCause.ValueType  # 4
+    """The tenant had authorised its kind in advance."""
+    TRANSITION_CAUSE_ALL_CONFIRMED: _TransitionCause.ValueType  # 5
+    """It was executed, and every place confirmed."""
+    TRANSITION_CAUSE_PLACES_MISSING: _TransitionCause.ValueType  # 6
+    """It was executed, and its time ended with places missing."""
+    TRANSITION_CAUSE_HOLD_ENDED: _TransitionCause.ValueType  # 7
+    """A hold that kept something ended."""
+    TRANSITION_CAUSE_REFUSED: _TransitionCause.ValueType  # 8
+    """It was refused."""
+    TRANSITION_CAUSE_WITHDRAWN: _TransitionCause.ValueType  # 9
+    """The person withdrew it."""
+    TRANSITION_CAUSE_EXPIRED: _TransitionCause.ValueType  # 10
+    """Nobody verified it in time."""
+    TRANSITION_CAUSE_DIRECTIVE_ACTIVATED: _TransitionCause.ValueType  # 11
+    """A directive came into effect."""
+    TRANSITION_CAUSE_SUBJECT_ERASED: _TransitionCause.ValueType  # 12
+    """The life of the subject that it was about had ended."""
+
+class TransitionCause(_TransitionCause, metaclass=_TransitionCauseEnumTypeWrapper):
+    """Why a request changed its state."""
+
+TRANSITION_CAUSE_UNSPECIFIED: TransitionCause.ValueType  # 0
+"""Not a value."""
+TRANSITION_CAUSE_RECEIVED: TransitionCause.ValueType  # 1
+"""It was received."""
+TRANSITION_CAUSE_IDENTITY_VERIFIED: TransitionCause.ValueType  # 2
+"""The person's identity was attested or confirmed by a code."""
+TRANSITION_CAUSE_AUTHORISED: TransitionCause.ValueType  # 3
+"""The tenant instructed to execute it."""
+TRANSITION_CAUSE_PRE_AUTHORISED: TransitionCause.ValueType  # 4
+"""The tenant had authorised its kind in advance."""
+TRANSITION_CAUSE_ALL_CONFIRMED: TransitionCause.ValueType  # 5
+"""It was executed, and every place confirmed."""
+TRANSITION_CAUSE_PLACES_MISSING: TransitionCause.ValueType  # 6
+"""It was executed, and its time ended with places missing."""
+TRANSITION_CAUSE_HOLD_ENDED: TransitionCause.ValueType  # 7
+"""A hold that kept something ended."""
+TRANSITION_CAUSE_REFUSED: TransitionCause.ValueType  # 8
+"""It was refused."""
+TRANSITION_CAUSE_WITHDRAWN: TransitionCause.ValueType  # 9
+"""The person withdrew it."""
+TRANSITION_CAUSE_EXPIRED: TransitionCause.ValueType  # 10
+"""Nobody verified it in time."""
+TRANSITION_CAUSE_DIRECTIVE_ACTIVATED: TransitionCause.ValueType  # 11
+"""A directive came into effect."""
+TRANSITION_CAUSE_SUBJECT_ERASED: TransitionCause.ValueType  # 12
+"""The life of the subject that it was about had ended."""
+Global___TransitionCause: _TypeAlias = TransitionCause  # noqa: Y015
 
 class _IdentityAssurance:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -150,6 +235,122 @@ IDENTITY_ASSURANCE_HIGH: IdentityAssurance.ValueType  # 3
 """A login with two factors, or a document."""
 Global___IdentityAssurance: _TypeAlias = IdentityAssurance  # noqa: Y015
 
+class _IdentityMethod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _IdentityMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IdentityMethod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IDENTITY_METHOD_UNSPECIFIED: _IdentityMethod.ValueType  # 0
+    """Not a value."""
+    IDENTITY_METHOD_PLATFORM_LOGIN: _IdentityMethod.ValueType  # 1
+    """The platform's login."""
+    IDENTITY_METHOD_CONVERSATION: _IdentityMethod.ValueType  # 2
+    """The conversation with the chatbot in which the person asked."""
+    IDENTITY_METHOD_BROWSER: _IdentityMethod.ValueType  # 3
+    """The browser that has the visitor's id."""
+    IDENTITY_METHOD_ONE_TIME_CODE: _IdentityMethod.ValueType  # 4
+    """A code that this service issued; set by `ConfirmIdentityCode` only."""
+    IDENTITY_METHOD_DOCUMENT: _IdentityMethod.ValueType  # 5
+    """An identity document, which was looked at and not kept."""
+    IDENTITY_METHOD_IN_PERSON: _IdentityMethod.ValueType  # 6
+    """In person."""
+    IDENTITY_METHOD_TENANT: _IdentityMethod.ValueType  # 7
+    """The tenant, who knows the person, vouches for it."""
+
+class IdentityMethod(_IdentityMethod, metaclass=_IdentityMethodEnumTypeWrapper):
+    """How somebody's identity was established. No words: they'd be identity data, which nobody needs."""
+
+IDENTITY_METHOD_UNSPECIFIED: IdentityMethod.ValueType  # 0
+"""Not a value."""
+IDENTITY_METHOD_PLATFORM_LOGIN: IdentityMethod.ValueType  # 1
+"""The platform's login."""
+IDENTITY_METHOD_CONVERSATION: IdentityMethod.ValueType  # 2
+"""The conversation with the chatbot in which the person asked."""
+IDENTITY_METHOD_BROWSER: IdentityMethod.ValueType  # 3
+"""The browser that has the visitor's id."""
+IDENTITY_METHOD_ONE_TIME_CODE: IdentityMethod.ValueType  # 4
+"""A code that this service issued; set by `ConfirmIdentityCode` only."""
+IDENTITY_METHOD_DOCUMENT: IdentityMethod.ValueType  # 5
+"""An identity document, which was looked at and not kept."""
+IDENTITY_METHOD_IN_PERSON: IdentityMethod.ValueType  # 6
+"""In person."""
+IDENTITY_METHOD_TENANT: IdentityMethod.ValueType  # 7
+"""The tenant, who knows the person, vouches for it."""
+Global___IdentityMethod: _TypeAlias = IdentityMethod  # noqa: Y015
+
+class _RequesterCapacity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RequesterCapacityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RequesterCapacity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REQUESTER_CAPACITY_UNSPECIFIED: _RequesterCapacity.ValueType  # 0
+    """Not a value."""
+    REQUESTER_CAPACITY_SUBJECT: _RequesterCapacity.ValueType  # 1
+    """The person."""
+    REQUESTER_CAPACITY_PARENT: _RequesterCapacity.ValueType  # 2
+    """The holder of parental responsibility."""
+    REQUESTER_CAPACITY_LEGAL_REPRESENTATIVE: _RequesterCapacity.ValueType  # 3
+    """A guardian or other legal representative."""
+    REQUESTER_CAPACITY_MANDATARY: _RequesterCapacity.ValueType  # 4
+    """Somebody whom the person mandated, such as a body of Art. 80(1)."""
+    REQUESTER_CAPACITY_DESIGNATED_PERSON: _RequesterCapacity.ValueType  # 5
+    """After death: the person whom a directive designates."""
+    REQUESTER_CAPACITY_HEIR: _RequesterCapacity.ValueType  # 6
+    """After death: an heir."""
+
+class RequesterCapacity(_RequesterCapacity, metaclass=_RequesterCapacityEnumTypeWrapper):
+    """Who asks, in relation to the person whom the data is about."""
+
+REQUESTER_CAPACITY_UNSPECIFIED: RequesterCapacity.ValueType  # 0
+"""Not a value."""
+REQUESTER_CAPACITY_SUBJECT: RequesterCapacity.ValueType  # 1
+"""The person."""
+REQUESTER_CAPACITY_PARENT: RequesterCapacity.ValueType  # 2
+"""The holder of parental responsibility."""
+REQUESTER_CAPACITY_LEGAL_REPRESENTATIVE: RequesterCapacity.ValueType  # 3
+"""A guardian or other legal representative."""
+REQUESTER_CAPACITY_MANDATARY: RequesterCapacity.ValueType  # 4
+"""Somebody whom the person mandated, such as a body of Art. 80(1)."""
+REQUESTER_CAPACITY_DESIGNATED_PERSON: RequesterCapacity.ValueType  # 5
+"""After death: the person whom a directive designates."""
+REQUESTER_CAPACITY_HEIR: RequesterCapacity.ValueType  # 6
+"""After death: an heir."""
+Global___RequesterCapacity: _TypeAlias = RequesterCapacity  # noqa: Y015
+
+class _RestrictionGround:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RestrictionGroundEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RestrictionGround.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESTRICTION_GROUND_UNSPECIFIED: _RestrictionGround.ValueType  # 0
+    """Not stated."""
+    RESTRICTION_GROUND_ACCURACY_CONTESTED: _RestrictionGround.ValueType  # 1
+    """The accuracy is contested, until it is verified (Art. 18(1)(a))."""
+    RESTRICTION_GROUND_UNLAWFUL_PROCESSING: _RestrictionGround.ValueType  # 2
+    """The processing is unlawful, and the person does not want erasure (Art. 18(1)(b))."""
+    RESTRICTION_GROUND_LEGAL_CLAIMS: _RestrictionGround.ValueType  # 3
+    """The person needs the data for legal claims (Art. 18(1)(c))."""
+    RESTRICTION_GROUND_OBJECTION_PENDING: _RestrictionGround.ValueType  # 4
+    """The person objected, until it is verified whose grounds override (Art. 18(1)(d))."""
+
+class RestrictionGround(_RestrictionGround, metaclass=_RestrictionGroundEnumTypeWrapper):
+    """What makes a restriction lawful to ask for (Art. 18(1))."""
+
+RESTRICTION_GROUND_UNSPECIFIED: RestrictionGround.ValueType  # 0
+"""Not stated."""
+RESTRICTION_GROUND_ACCURACY_CONTESTED: RestrictionGround.ValueType  # 1
+"""The accuracy is contested, until it is verified (Art. 18(1)(a))."""
+RESTRICTION_GROUND_UNLAWFUL_PROCESSING: RestrictionGround.ValueType  # 2
+"""The processing is unlawful, and the person does not want erasure (Art. 18(1)(b))."""
+RESTRICTION_GROUND_LEGAL_CLAIMS: RestrictionGround.ValueType  # 3
+"""The person needs the data for legal claims (Art. 18(1)(c))."""
+RESTRICTION_GROUND_OBJECTION_PENDING: RestrictionGround.ValueType  # 4
+"""The person objected, until it is verified whose grounds override (Art. 18(1)(d))."""
+Global___RestrictionGround: _TypeAlias = RestrictionGround  # noqa: Y015
+
 class _RefusalGround:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -163,25 +364,33 @@ class _RefusalGroundEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Refusal
     REFUSAL_GROUND_EXCESSIVE: _RefusalGround.ValueType  # 2
     """Excessive, in particular repetitive (Art. 12(5))."""
     REFUSAL_GROUND_NOT_IDENTIFIABLE: _RefusalGround.ValueType  # 3
-    """The person cannot be identified (Art. 11(2), 12(2))."""
+    """The person cannot be identified in the data (Art. 11(2), 12(2))."""
     REFUSAL_GROUND_RIGHTS_OF_OTHERS: _RefusalGround.ValueType  # 4
     """A copy would harm the rights of others (Art. 15(4), 20(4))."""
     REFUSAL_GROUND_FREEDOM_OF_EXPRESSION: _RefusalGround.ValueType  # 5
     """Freedom of expression and information (Art. 17(3)(a))."""
     REFUSAL_GROUND_LEGAL_OBLIGATION: _RefusalGround.ValueType  # 6
-    """A legal obligation or public task (Art. 17(3)(b))."""
+    """A legal obligation, or a task in the public interest (Art. 17(3)(b))."""
     REFUSAL_GROUND_PUBLIC_HEALTH: _RefusalGround.ValueType  # 7
     """Public health (Art. 17(3)(c))."""
     REFUSAL_GROUND_ARCHIVING_OR_RESEARCH: _RefusalGround.ValueType  # 8
-    """Archiving, research, statistics (Art. 17(3)(d))."""
+    """Archiving, research, statistics (Art. 17(3)(d), 21(6))."""
     REFUSAL_GROUND_LEGAL_CLAIMS: _RefusalGround.ValueType  # 9
-    """Establishment, exercise or defence of legal claims (Art. 17(3)(e))."""
+    """Establishment, exercise or defence of legal claims (Art. 17(3)(e), 21(1))."""
     REFUSAL_GROUND_COMPELLING_LEGITIMATE_GROUNDS: _RefusalGround.ValueType  # 10
     """Compelling legitimate grounds (Art. 21(1)); never against direct marketing."""
     REFUSAL_GROUND_RESTRICTED_BY_LAW: _RefusalGround.ValueType  # 11
     """A restriction by law (Art. 23)."""
     REFUSAL_GROUND_RIGHT_NOT_APPLICABLE: _RefusalGround.ValueType  # 12
-    """The right does not apply to this processing, such as portability of what is not provided."""
+    """The right does not apply to this processing: its conditions aren't met (Art. 16, 17(1), 18(1),
+    20(1), 21(1)), such as portability of what the person did not provide.
+    """
+    REFUSAL_GROUND_IDENTITY_NOT_PROVEN: _RefusalGround.ValueType  # 13
+    """Reasonable doubts about who asks were not dispelled (Art. 12(6))."""
+    REFUSAL_GROUND_PUBLIC_TASK: _RefusalGround.ValueType  # 14
+    """Processing for a task in the public interest, against portability (Art. 20(3))."""
+    REFUSAL_GROUND_DECISION_AUTHORISED_BY_LAW: _RefusalGround.ValueType  # 15
+    """The law authorises the automated decision, with safeguards of its own (Art. 22(2)(b))."""
 
 class RefusalGround(_RefusalGround, metaclass=_RefusalGroundEnumTypeWrapper):
     """The law's grounds for refusing, as far as a controller may claim them."""
@@ -193,26 +402,58 @@ REFUSAL_GROUND_MANIFESTLY_UNFOUNDED: RefusalGround.ValueType  # 1
 REFUSAL_GROUND_EXCESSIVE: RefusalGround.ValueType  # 2
 """Excessive, in particular repetitive (Art. 12(5))."""
 REFUSAL_GROUND_NOT_IDENTIFIABLE: RefusalGround.ValueType  # 3
-"""The person cannot be identified (Art. 11(2), 12(2))."""
+"""The person cannot be identified in the data (Art. 11(2), 12(2))."""
 REFUSAL_GROUND_RIGHTS_OF_OTHERS: RefusalGround.ValueType  # 4
 """A copy would harm the rights of others (Art. 15(4), 20(4))."""
 REFUSAL_GROUND_FREEDOM_OF_EXPRESSION: RefusalGround.ValueType  # 5
 """Freedom of expression and information (Art. 17(3)(a))."""
 REFUSAL_GROUND_LEGAL_OBLIGATION: RefusalGround.ValueType  # 6
-"""A legal obligation or public task (Art. 17(3)(b))."""
+"""A legal obligation, or a task in the public interest (Art. 17(3)(b))."""
 REFUSAL_GROUND_PUBLIC_HEALTH: RefusalGround.ValueType  # 7
 """Public health (Art. 17(3)(c))."""
 REFUSAL_GROUND_ARCHIVING_OR_RESEARCH: RefusalGround.ValueType  # 8
-"""Archiving, research, statistics (Art. 17(3)(d))."""
+"""Archiving, research, statistics (Art. 17(3)(d), 21(6))."""
 REFUSAL_GROUND_LEGAL_CLAIMS: RefusalGround.ValueType  # 9
-"""Establishment, exercise or defence of legal claims (Art. 17(3)(e))."""
+"""Establishment, exercise or defence of legal claims (Art. 17(3)(e), 21(1))."""
 REFUSAL_GROUND_COMPELLING_LEGITIMATE_GROUNDS: RefusalGround.ValueType  # 10
 """Compelling legitimate grounds (Art. 21(1)); never against direct marketing."""
 REFUSAL_GROUND_RESTRICTED_BY_LAW: RefusalGround.ValueType  # 11
 """A restriction by law (Art. 23)."""
 REFUSAL_GROUND_RIGHT_NOT_APPLICABLE: RefusalGround.ValueType  # 12
-"""The right does not apply to this processing, such as portability of what is not provided."""
+"""The right does not apply to this processing: its conditions aren't met (Art. 16, 17(1), 18(1),
+20(1), 21(1)), such as portability of what the person did not provide.
+"""
+REFUSAL_GROUND_IDENTITY_NOT_PROVEN: RefusalGround.ValueType  # 13
+"""Reasonable doubts about who asks were not dispelled (Art. 12(6))."""
+REFUSAL_GROUND_PUBLIC_TASK: RefusalGround.ValueType  # 14
+"""Processing for a task in the public interest, against portability (Art. 20(3))."""
+REFUSAL_GROUND_DECISION_AUTHORISED_BY_LAW: RefusalGround.ValueType  # 15
+"""The law authorises the automated decision, with safeguards of its own (Art. 22(2)(b))."""
 Global___RefusalGround: _TypeAlias = RefusalGround  # noqa: Y015
+
+class _ExtensionGround:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExtensionGroundEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExtensionGround.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXTENSION_GROUND_UNSPECIFIED: _ExtensionGround.ValueType  # 0
+    """Not a value."""
+    EXTENSION_GROUND_COMPLEXITY: _ExtensionGround.ValueType  # 1
+    """The complexity of the requests."""
+    EXTENSION_GROUND_NUMBER_OF_REQUESTS: _ExtensionGround.ValueType  # 2
+    """Their number."""
+
+class ExtensionGround(_ExtensionGround, metaclass=_ExtensionGroundEnumTypeWrapper):
+    """Why the clock is extended (Art. 12(3))."""
+
+EXTENSION_GROUND_UNSPECIFIED: ExtensionGround.ValueType  # 0
+"""Not a value."""
+EXTENSION_GROUND_COMPLEXITY: ExtensionGround.ValueType  # 1
+"""The complexity of the requests."""
+EXTENSION_GROUND_NUMBER_OF_REQUESTS: ExtensionGround.ValueType  # 2
+"""Their number."""
+Global___ExtensionGround: _TypeAlias = ExtensionGround  # noqa: Y015
 
 class _HolderOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -233,7 +474,9 @@ class _HolderOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HolderO
     HOLDER_OUTCOME_UNCOVERED: _HolderOutcome.ValueType  # 5
     """No holder and no store covers the category."""
     HOLDER_OUTCOME_HELD: _HolderOutcome.ValueType  # 6
-    """A legal hold or an exemption keeps the data; `detail` names the ground."""
+    """A legal hold keeps the data: `hold` names it."""
+    HOLDER_OUTCOME_EXEMPT: _HolderOutcome.ValueType  # 7
+    """A ground of the law exempts the data: `refusal_ground` names it."""
 
 class HolderOutcome(_HolderOutcome, metaclass=_HolderOutcomeEnumTypeWrapper):
     """How one place that holds data ended for a request."""
@@ -251,36 +494,82 @@ HOLDER_OUTCOME_SILENT: HolderOutcome.ValueType  # 4
 HOLDER_OUTCOME_UNCOVERED: HolderOutcome.ValueType  # 5
 """No holder and no store covers the category."""
 HOLDER_OUTCOME_HELD: HolderOutcome.ValueType  # 6
-"""A legal hold or an exemption keeps the data; `detail` names the ground."""
+"""A legal hold keeps the data: `hold` names it."""
+HOLDER_OUTCOME_EXEMPT: HolderOutcome.ValueType  # 7
+"""A ground of the law exempts the data: `refusal_ground` names it."""
 Global___HolderOutcome: _TypeAlias = HolderOutcome  # noqa: Y015
 
-class _DirectiveAction:
+class _SubjectNoticeKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _DirectiveActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DirectiveAction.ValueType], _builtins.type):
+class _SubjectNoticeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubjectNoticeKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    DIRECTIVE_ACTION_UNSPECIFIED: _DirectiveAction.ValueType  # 0
+    SUBJECT_NOTICE_KIND_UNSPECIFIED: _SubjectNoticeKind.ValueType  # 0
     """Not a value."""
-    DIRECTIVE_ACTION_KEEP: _DirectiveAction.ValueType  # 1
-    """Keep the data for as long as its rule says."""
-    DIRECTIVE_ACTION_ERASE: _DirectiveAction.ValueType  # 2
-    """Erase it."""
-    DIRECTIVE_ACTION_COMMUNICATE: _DirectiveAction.ValueType  # 3
-    """Communicate it to the named person."""
+    SUBJECT_NOTICE_KIND_RECEIPT: _SubjectNoticeKind.ValueType  # 1
+    """That it was received."""
+    SUBJECT_NOTICE_KIND_EXTENSION: _SubjectNoticeKind.ValueType  # 2
+    """That it takes longer, and why (Art. 12(3))."""
+    SUBJECT_NOTICE_KIND_OUTCOME: _SubjectNoticeKind.ValueType  # 3
+    """What was done (Art. 12(3))."""
+    SUBJECT_NOTICE_KIND_REFUSAL: _SubjectNoticeKind.ValueType  # 4
+    """Why not, and where to complain (Art. 12(4))."""
+    SUBJECT_NOTICE_KIND_LIFTING: _SubjectNoticeKind.ValueType  # 5
+    """That a restriction will be lifted (Art. 18(3))."""
 
-class DirectiveAction(_DirectiveAction, metaclass=_DirectiveActionEnumTypeWrapper):
-    """What a directive wants."""
+class SubjectNoticeKind(_SubjectNoticeKind, metaclass=_SubjectNoticeKindEnumTypeWrapper):
+    """What a person is told about a request."""
 
-DIRECTIVE_ACTION_UNSPECIFIED: DirectiveAction.ValueType  # 0
+SUBJECT_NOTICE_KIND_UNSPECIFIED: SubjectNoticeKind.ValueType  # 0
 """Not a value."""
-DIRECTIVE_ACTION_KEEP: DirectiveAction.ValueType  # 1
-"""Keep the data for as long as its rule says."""
-DIRECTIVE_ACTION_ERASE: DirectiveAction.ValueType  # 2
-"""Erase it."""
-DIRECTIVE_ACTION_COMMUNICATE: DirectiveAction.ValueType  # 3
-"""Communicate it to the named person."""
-Global___DirectiveAction: _TypeAlias = DirectiveAction  # noqa: Y015
+SUBJECT_NOTICE_KIND_RECEIPT: SubjectNoticeKind.ValueType  # 1
+"""That it was received."""
+SUBJECT_NOTICE_KIND_EXTENSION: SubjectNoticeKind.ValueType  # 2
+"""That it takes longer, and why (Art. 12(3))."""
+SUBJECT_NOTICE_KIND_OUTCOME: SubjectNoticeKind.ValueType  # 3
+"""What was done (Art. 12(3))."""
+SUBJECT_NOTICE_KIND_REFUSAL: SubjectNoticeKind.ValueType  # 4
+"""Why not, and where to complain (Art. 12(4))."""
+SUBJECT_NOTICE_KIND_LIFTING: SubjectNoticeKind.ValueType  # 5
+"""That a restriction will be lifted (Art. 18(3))."""
+Global___SubjectNoticeKind: _TypeAlias = SubjectNoticeKind  # noqa: Y015
+
+class _DeliveryChannel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeliveryChannelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeliveryChannel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELIVERY_CHANNEL_UNSPECIFIED: _DeliveryChannel.ValueType  # 0
+    """Not a value."""
+    DELIVERY_CHANNEL_EMAIL: _DeliveryChannel.ValueType  # 1
+    """E-mail."""
+    DELIVERY_CHANNEL_SMS: _DeliveryChannel.ValueType  # 2
+    """A text message."""
+    DELIVERY_CHANNEL_CONVERSATION: _DeliveryChannel.ValueType  # 3
+    """The conversation with a chatbot."""
+    DELIVERY_CHANNEL_POST: _DeliveryChannel.ValueType  # 4
+    """A letter."""
+    DELIVERY_CHANNEL_PLATFORM: _DeliveryChannel.ValueType  # 5
+    """The platform's own screens."""
+
+class DeliveryChannel(_DeliveryChannel, metaclass=_DeliveryChannelEnumTypeWrapper):
+    """A way to reach a person."""
+
+DELIVERY_CHANNEL_UNSPECIFIED: DeliveryChannel.ValueType  # 0
+"""Not a value."""
+DELIVERY_CHANNEL_EMAIL: DeliveryChannel.ValueType  # 1
+"""E-mail."""
+DELIVERY_CHANNEL_SMS: DeliveryChannel.ValueType  # 2
+"""A text message."""
+DELIVERY_CHANNEL_CONVERSATION: DeliveryChannel.ValueType  # 3
+"""The conversation with a chatbot."""
+DELIVERY_CHANNEL_POST: DeliveryChannel.ValueType  # 4
+"""A letter."""
+DELIVERY_CHANNEL_PLATFORM: DeliveryChannel.ValueType  # 5
+"""The platform's own screens."""
+Global___DeliveryChannel: _TypeAlias = DeliveryChannel  # noqa: Y015
 
 @_typing.final
 class RightsOutcome(_message.Message):
@@ -293,9 +582,13 @@ class RightsOutcome(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     RECORD_COUNT_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
-    TIME_FIELD_NUMBER: _builtins.int
+    RECORD_TIME_FIELD_NUMBER: _builtins.int
+    HOLDER_TASK_FIELD_NUMBER: _builtins.int
+    HOLD_FIELD_NUMBER: _builtins.int
+    REFUSAL_GROUND_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
     holder: _builtins.str
-    """The place: `store` for this service itself, otherwise `holders/{holder}`."""
+    """The place. Format: `holders/{holder}`; `holders/store` is this service itself."""
     category: _builtins.str
     """The category concerned; empty: all. Format: `categories/{category}`."""
     outcome: Global___HolderOutcome.ValueType
@@ -305,9 +598,17 @@ class RightsOutcome(_message.Message):
     ciphertext, which nobody can read any more, has been deleted and counted.
     """
     detail: _builtins.str
-    """The holder's evidence or reason, at most 2,000 characters, without personal data."""
+    """The holder's evidence or reason, at most 2,000 characters; names and describes nobody."""
+    holder_task: _builtins.str
+    """The task of the holder. Format: `holders/{holder}/tasks/{task}`."""
+    hold: _builtins.str
+    """The hold that keeps the data. Format: `tenants/{tenant}/holds/{hold}`."""
+    refusal_ground: Global___RefusalGround.ValueType
+    """The ground that exempts the data."""
+    evidence_digest: _builtins.str
+    """SHA-256 of evidence that the holder keeps."""
     @_builtins.property
-    def time(self) -> _timestamp_pb2.Timestamp:
+    def record_time(self) -> _timestamp_pb2.Timestamp:
         """When that was recorded."""
 
     def __init__(
@@ -318,177 +619,55 @@ class RightsOutcome(_message.Message):
         outcome: Global___HolderOutcome.ValueType = ...,
         record_count: _builtins.int = ...,
         detail: _builtins.str = ...,
-        time: _timestamp_pb2.Timestamp | None = ...,
+        record_time: _timestamp_pb2.Timestamp | None = ...,
+        holder_task: _builtins.str = ...,
+        hold: _builtins.str = ...,
+        refusal_ground: Global___RefusalGround.ValueType = ...,
+        evidence_digest: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "detail", b"detail", "holder", b"holder", "outcome", b"outcome", "record_count", b"record_count", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "detail", b"detail", "evidence_digest", b"evidence_digest", "hold", b"hold", "holder", b"holder", "holder_task", b"holder_task", "outcome", b"outcome", "record_count", b"record_count", "record_time", b"record_time", "refusal_ground", b"refusal_ground"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RightsOutcome: _TypeAlias = RightsOutcome  # noqa: Y015
 
 @_typing.final
-class RightsRequest(_message.Message):
-    """A request of a subject, with its clock."""
+class SubjectNotice(_message.Message):
+    """That a person was told something about a request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    NAME_FIELD_NUMBER: _builtins.int
-    ROLE_FIELD_NUMBER: _builtins.int
-    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    RECEIVE_TIME_FIELD_NUMBER: _builtins.int
-    DUE_TIME_FIELD_NUMBER: _builtins.int
-    END_TIME_FIELD_NUMBER: _builtins.int
-    IDENTITY_ASSURANCE_FIELD_NUMBER: _builtins.int
-    IDENTITY_METHOD_FIELD_NUMBER: _builtins.int
-    AUTHORISED_BY_FIELD_NUMBER: _builtins.int
-    OUTCOMES_FIELD_NUMBER: _builtins.int
-    REFUSAL_GROUND_FIELD_NUMBER: _builtins.int
-    EXPLANATION_FIELD_NUMBER: _builtins.int
-    EXTEND_TIME_FIELD_NUMBER: _builtins.int
-    PAUSE_TIME_FIELD_NUMBER: _builtins.int
-    GENERATION_FIELD_NUMBER: _builtins.int
-    PURPOSE_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """The name. Format: `tenants/{tenant}/rightsRequests/{request}`."""
-    role: _types_pb2.Role.ValueType
-    """The regime."""
-    subject_reference: _builtins.str
-    """The subject reference."""
-    kind: Global___RightsRequestKind.ValueType
-    """The right."""
-    state: Global___RightsRequestState.ValueType
-    """Where it stands."""
-    identity_assurance: Global___IdentityAssurance.ValueType
-    """How sure it is that the person asked; unspecified: not verified."""
-    identity_method: _builtins.str
-    """How it was verified, such as `platform-login`."""
-    authorised_by: _builtins.str
-    """Who authorised it for the tenant, for processor-role data."""
-    refusal_ground: Global___RefusalGround.ValueType
-    """Why it was refused."""
-    explanation: _builtins.str
-    """The reasons of a refusal or extension, in words for the person; they go with the person's key."""
-    generation: _builtins.int
-    """The life of the subject that it is about."""
-    purpose: _builtins.str
-    """The purpose concerned, for objections. Format: `purposes/{purpose}`."""
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    NOTICE_TIME_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
+    kind: Global___SubjectNoticeKind.ValueType
+    """Required. What."""
+    channel: Global___DeliveryChannel.ValueType
+    """Required. How."""
+    evidence_digest: _builtins.str
+    """Optional. SHA-256 of what was sent, which the caller keeps."""
     @_builtins.property
-    def receive_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was received: the clock's beginning."""
-
-    @_builtins.property
-    def due_time(self) -> _timestamp_pb2.Timestamp:
-        """When the law wants it answered: the first moment after the period."""
-
-    @_builtins.property
-    def end_time(self) -> _timestamp_pb2.Timestamp:
-        """When it reached a final state."""
-
-    @_builtins.property
-    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RightsOutcome]:
-        """What became of it, place by place."""
-
-    @_builtins.property
-    def extend_time(self) -> _timestamp_pb2.Timestamp:
-        """When the clock was extended; unset: it was not."""
-
-    @_builtins.property
-    def pause_time(self) -> _timestamp_pb2.Timestamp:
-        """Since when the clock pauses; unset: it runs."""
+    def notice_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When, not in the future; default: now."""
 
     def __init__(
         self,
         *,
-        name: _builtins.str = ...,
-        role: _types_pb2.Role.ValueType = ...,
-        subject_reference: _builtins.str = ...,
-        kind: Global___RightsRequestKind.ValueType = ...,
-        state: Global___RightsRequestState.ValueType = ...,
-        receive_time: _timestamp_pb2.Timestamp | None = ...,
-        due_time: _timestamp_pb2.Timestamp | None = ...,
-        end_time: _timestamp_pb2.Timestamp | None = ...,
-        identity_assurance: Global___IdentityAssurance.ValueType = ...,
-        identity_method: _builtins.str = ...,
-        authorised_by: _builtins.str = ...,
-        outcomes: _abc.Iterable[Global___RightsOutcome] | None = ...,
-        refusal_ground: Global___RefusalGround.ValueType = ...,
-        explanation: _builtins.str = ...,
-        extend_time: _timestamp_pb2.Timestamp | None = ...,
-        pause_time: _timestamp_pb2.Timestamp | None = ...,
-        generation: _builtins.int = ...,
-        purpose: _builtins.str = ...,
+        kind: Global___SubjectNoticeKind.ValueType = ...,
+        channel: Global___DeliveryChannel.ValueType = ...,
+        notice_time: _timestamp_pb2.Timestamp | None = ...,
+        evidence_digest: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "end_time", b"end_time", "extend_time", b"extend_time", "pause_time", b"pause_time", "receive_time", b"receive_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice_time", b"notice_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorised_by", b"authorised_by", "due_time", b"due_time", "end_time", b"end_time", "explanation", b"explanation", "extend_time", b"extend_time", "generation", b"generation", "identity_assurance", b"identity_assurance", "identity_method", b"identity_method", "kind", b"kind", "name", b"name", "outcomes", b"outcomes", "pause_time", b"pause_time", "purpose", b"purpose", "receive_time", b"receive_time", "refusal_ground", b"refusal_ground", "role", b"role", "state", b"state", "subject_reference", b"subject_reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "evidence_digest", b"evidence_digest", "kind", b"kind", "notice_time", b"notice_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___RightsRequest: _TypeAlias = RightsRequest  # noqa: Y015
-
-@_typing.final
-class CreateRightsRequestRequest(_message.Message):
-    """Request of `CreateRightsRequest`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUBJECT_FIELD_NUMBER: _builtins.int
-    KIND_FIELD_NUMBER: _builtins.int
-    RECEIVE_TIME_FIELD_NUMBER: _builtins.int
-    CORRECTIONS_FIELD_NUMBER: _builtins.int
-    PURPOSE_FIELD_NUMBER: _builtins.int
-    STATEMENT_FIELD_NUMBER: _builtins.int
-    IDENTITY_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    kind: Global___RightsRequestKind.ValueType
-    """Required. Which right."""
-    purpose: _builtins.str
-    """Optional. For an objection: the purpose, empty for all. Format: `purposes/{purpose}`."""
-    statement: _builtins.str
-    """Optional. The person's own words, at most 5,000 characters; kept under the subject's key."""
-    request_id: _builtins.str
-    """Required. Makes a repeat harmless (AIP-155)."""
-    @_builtins.property
-    def subject(self) -> _types_pb2.Subject:
-        """Required. Whose right."""
-
-    @_builtins.property
-    def receive_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When the person asked, not in the future and not before 2018-05-25, since when there
-        are such requests; default: now.
-        """
-
-    @_builtins.property
-    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correction]:
-        """Optional. For rectification and completion: the records' new fields, by category."""
-
-    @_builtins.property
-    def identity(self) -> Global___IdentityAttestation:
-        """Optional. The identity as attested already with the request."""
-
-    def __init__(
-        self,
-        *,
-        subject: _types_pb2.Subject | None = ...,
-        kind: Global___RightsRequestKind.ValueType = ...,
-        receive_time: _timestamp_pb2.Timestamp | None = ...,
-        corrections: _abc.Iterable[Global___Correction] | None = ...,
-        purpose: _builtins.str = ...,
-        statement: _builtins.str = ...,
-        identity: Global___IdentityAttestation | None = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "receive_time", b"receive_time", "subject", b"subject"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["corrections", b"corrections", "identity", b"identity", "kind", b"kind", "purpose", b"purpose", "receive_time", b"receive_time", "request_id", b"request_id", "statement", b"statement", "subject", b"subject"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CreateRightsRequestRequest: _TypeAlias = CreateRightsRequestRequest  # noqa: Y015
+Global___SubjectNotice: _TypeAlias = SubjectNotice  # noqa: Y015
 
 @_typing.final
 class Correction(_message.Message):
@@ -524,29 +703,485 @@ Global___Correction: _TypeAlias = Correction  # noqa: Y015
 
 @_typing.final
 class IdentityAttestation(_message.Message):
-    """What the platform's login established."""
+    """What established somebody's identity."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ASSURANCE_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
+    ATTEST_TIME_FIELD_NUMBER: _builtins.int
     assurance: Global___IdentityAssurance.ValueType
     """Required. How sure it is."""
-    method: _builtins.str
-    """Required. How: 1–200 characters, such as `platform-login`; no personal data."""
+    method: Global___IdentityMethod.ValueType
+    """Required. How it was established."""
+    @_builtins.property
+    def attest_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When it was recorded."""
+
     def __init__(
         self,
         *,
         assurance: Global___IdentityAssurance.ValueType = ...,
-        method: _builtins.str = ...,
+        method: Global___IdentityMethod.ValueType = ...,
+        attest_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attest_time", b"attest_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "method", b"method"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "attest_time", b"attest_time", "method", b"method"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IdentityAttestation: _TypeAlias = IdentityAttestation  # noqa: Y015
+
+@_typing.final
+class Requester(_message.Message):
+    """Who asks for the person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CAPACITY_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
+    capacity: Global___RequesterCapacity.ValueType
+    """Required. In which capacity."""
+    evidence_digest: _builtins.str
+    """Required unless it is the person. SHA-256 of the mandate or other evidence, 64 hexadecimal
+    digits, which the caller keeps.
+    """
+    def __init__(
+        self,
+        *,
+        capacity: Global___RequesterCapacity.ValueType = ...,
+        evidence_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity", b"capacity", "evidence_digest", b"evidence_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Requester: _TypeAlias = Requester  # noqa: Y015
+
+@_typing.final
+class ClockPause(_message.Message):
+    """A time in which the clock stood still."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it stopped."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it went on; unset: it has not."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClockPause: _TypeAlias = ClockPause  # noqa: Y015
+
+@_typing.final
+class Extension(_message.Message):
+    """That the clock was extended (Art. 12(3))."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MONTHS_FIELD_NUMBER: _builtins.int
+    GROUND_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    EXTEND_TIME_FIELD_NUMBER: _builtins.int
+    months: _builtins.int
+    """By how many months, 1 or 2."""
+    ground: Global___ExtensionGround.ValueType
+    """Why."""
+    explanation: _builtins.str
+    """Why, in words for the person; they go with the person's key."""
+    @_builtins.property
+    def extend_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was extended."""
+
+    def __init__(
+        self,
+        *,
+        months: _builtins.int = ...,
+        ground: Global___ExtensionGround.ValueType = ...,
+        explanation: _builtins.str = ...,
+        extend_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["extend_time", b"extend_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "extend_time", b"extend_time", "ground", b"ground", "months", b"months"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Extension: _TypeAlias = Extension  # noqa: Y015
+
+@_typing.final
+class Refusal(_message.Message):
+    """That a request was refused, in whole or in part."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GROUND_FIELD_NUMBER: _builtins.int
+    DPV_TERM_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    REFUSE_TIME_FIELD_NUMBER: _builtins.int
+    ground: Global___RefusalGround.ValueType
+    """The law's ground."""
+    dpv_term: _builtins.str
+    """The ground's term in the Data Privacy Vocabulary."""
+    explanation: _builtins.str
+    """Why, in words for the person; they go with the person's key."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these categories; none: the whole request. Format: `categories/{category}`."""
+
+    @_builtins.property
+    def refuse_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was refused."""
+
+    def __init__(
+        self,
+        *,
+        ground: Global___RefusalGround.ValueType = ...,
+        dpv_term: _builtins.str = ...,
+        explanation: _builtins.str = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        refuse_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refuse_time", b"refuse_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "dpv_term", b"dpv_term", "explanation", b"explanation", "ground", b"ground", "refuse_time", b"refuse_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Refusal: _TypeAlias = Refusal  # noqa: Y015
+
+@_typing.final
+class RightsRequestTransition(_message.Message):
+    """One change of a request's state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_STATE_FIELD_NUMBER: _builtins.int
+    TO_STATE_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    TRANSITION_TIME_FIELD_NUMBER: _builtins.int
+    LEDGER_ENTRY_FIELD_NUMBER: _builtins.int
+    from_state: Global___RightsRequestState.ValueType
+    """From which state; unspecified: it was received."""
+    to_state: Global___RightsRequestState.ValueType
+    """To which state."""
+    cause: Global___TransitionCause.ValueType
+    """Why."""
+    ledger_entry: _builtins.str
+    """The ledger entry that says so. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
+    @_builtins.property
+    def transition_time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        from_state: Global___RightsRequestState.ValueType = ...,
+        to_state: Global___RightsRequestState.ValueType = ...,
+        cause: Global___TransitionCause.ValueType = ...,
+        transition_time: _timestamp_pb2.Timestamp | None = ...,
+        ledger_entry: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transition_time", b"transition_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "from_state", b"from_state", "ledger_entry", b"ledger_entry", "to_state", b"to_state", "transition_time", b"transition_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RightsRequestTransition: _TypeAlias = RightsRequestTransition  # noqa: Y015
+
+@_typing.final
+class RightsRequest(_message.Message):
+    """A request of a subject, with its clock."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    AUTHORISED_BY_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    RECIPIENT_NOTIFICATIONS_FIELD_NUMBER: _builtins.int
+    SUBJECT_NOTICES_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
+    EXTENSION_FIELD_NUMBER: _builtins.int
+    PAUSES_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    WORKING_DAY_RULE_FIELD_NUMBER: _builtins.int
+    TRANSITIONS_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    RESTRICTION_GROUND_FIELD_NUMBER: _builtins.int
+    LIFT_TIME_FIELD_NUMBER: _builtins.int
+    EXPORT_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    IDENTITY_DUE_TIME_FIELD_NUMBER: _builtins.int
+    REMINDER_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_REMINDER_TIME_FIELD_NUMBER: _builtins.int
+    ESCALATE_TIME_FIELD_NUMBER: _builtins.int
+    DIRECTIVE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    role: _types_pb2.Role.ValueType
+    """The regime."""
+    subject_reference: _builtins.str
+    """The subject reference."""
+    generation: _builtins.int
+    """The life of the subject that it is about."""
+    kind: Global___RightsRequestKind.ValueType
+    """The right."""
+    state: Global___RightsRequestState.ValueType
+    """Where it stands."""
+    authorised_by: _builtins.str
+    """Who authorised it for the tenant, for processor-role data."""
+    time_zone: _builtins.str
+    """The time zone that the period was counted in (IANA)."""
+    working_day_rule: _builtins.bool
+    """True: the end of the period was moved to the next working day, as the tenant chose."""
+    restriction_ground: Global___RestrictionGround.ValueType
+    """Why processing is to be restricted."""
+    reminder_count: _builtins.int
+    """How often the tenant was reminded to decide."""
+    directive: _builtins.str
+    """The directive that it carries out, or that superseded it. Format:
+    `tenants/{tenant}/directives/{directive}`.
+    """
+    @_builtins.property
+    def receive_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was received: the clock's beginning."""
+
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """When the law wants it answered: the first moment after the period, with its pauses and extension."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it reached a final state, or was done except for what holds keep."""
+
+    @_builtins.property
+    def identity(self) -> Global___IdentityAttestation:
+        """What established that the person asked; unset: nothing yet."""
+
+    @_builtins.property
+    def requester(self) -> Global___Requester:
+        """Who asked; unset: the person."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___RightsOutcome]:
+        """What became of it, place by place."""
+
+    @_builtins.property
+    def recipient_notifications(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What tells the recipients of disclosures of it (Art. 19), and whether they were told:
+        `DisclosureService` has them. Format: `tenants/{tenant}/recipientNotifications/{notification}`.
+        """
+
+    @_builtins.property
+    def subject_notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubjectNotice]:
+        """What the person was told about it."""
+
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Refusal]:
+        """What of it was refused, and why."""
+
+    @_builtins.property
+    def extension(self) -> Global___Extension:
+        """That the clock was extended; unset: it was not."""
+
+    @_builtins.property
+    def pauses(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClockPause]:
+        """When the clock stood still."""
+
+    @_builtins.property
+    def transitions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RightsRequestTransition]:
+        """Every change of its state, oldest first."""
+
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The purposes concerned, for objections and withdrawals; none: all. Format: `purposes/{purpose}`."""
+
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The categories concerned; none: all. Format: `categories/{category}`."""
+
+    @_builtins.property
+    def lift_time(self) -> _timestamp_pb2.Timestamp:
+        """When a restriction is lifted, at the earliest."""
+
+    @_builtins.property
+    def export_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when its export can be downloaded; unset: it has none."""
+
+    @_builtins.property
+    def identity_due_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when it waits for proof of identity."""
+
+    @_builtins.property
+    def last_reminder_time(self) -> _timestamp_pb2.Timestamp:
+        """When the tenant was last reminded."""
+
+    @_builtins.property
+    def escalate_time(self) -> _timestamp_pb2.Timestamp:
+        """When the tenant's silence was escalated; unset: it was not."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        subject_reference: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        kind: Global___RightsRequestKind.ValueType = ...,
+        state: Global___RightsRequestState.ValueType = ...,
+        receive_time: _timestamp_pb2.Timestamp | None = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        identity: Global___IdentityAttestation | None = ...,
+        requester: Global___Requester | None = ...,
+        authorised_by: _builtins.str = ...,
+        outcomes: _abc.Iterable[Global___RightsOutcome] | None = ...,
+        recipient_notifications: _abc.Iterable[_builtins.str] | None = ...,
+        subject_notices: _abc.Iterable[Global___SubjectNotice] | None = ...,
+        refusals: _abc.Iterable[Global___Refusal] | None = ...,
+        extension: Global___Extension | None = ...,
+        pauses: _abc.Iterable[Global___ClockPause] | None = ...,
+        time_zone: _builtins.str = ...,
+        working_day_rule: _builtins.bool = ...,
+        transitions: _abc.Iterable[Global___RightsRequestTransition] | None = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        restriction_ground: Global___RestrictionGround.ValueType = ...,
+        lift_time: _timestamp_pb2.Timestamp | None = ...,
+        export_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        identity_due_time: _timestamp_pb2.Timestamp | None = ...,
+        reminder_count: _builtins.int = ...,
+        last_reminder_time: _timestamp_pb2.Timestamp | None = ...,
+        escalate_time: _timestamp_pb2.Timestamp | None = ...,
+        directive: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "export_expire_time", b"export_expire_time", "extension", b"extension", "identity", b"identity", "identity_due_time", b"identity_due_time", "last_reminder_time", b"last_reminder_time", "lift_time", b"lift_time", "receive_time", b"receive_time", "requester", b"requester"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorised_by", b"authorised_by", "categories", b"categories", "directive", b"directive", "due_time", b"due_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "export_expire_time", b"export_expire_time", "extension", b"extension", "generation", b"generation", "identity", b"identity", "identity_due_time", b"identity_due_time", "kind", b"kind", "last_reminder_time", b"last_reminder_time", "lift_time", b"lift_time", "name", b"name", "outcomes", b"outcomes", "pauses", b"pauses", "purposes", b"purposes", "receive_time", b"receive_time", "recipient_notifications", b"recipient_notifications", "refusals", b"refusals", "reminder_count", b"reminder_count", "requester", b"requester", "restriction_ground", b"restriction_ground", "role", b"role", "state", b"state", "subject_notices", b"subject_notices", "subject_reference", b"subject_reference", "time_zone", b"time_zone", "transitions", b"transitions", "working_day_rule", b"working_day_rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RightsRequest: _TypeAlias = RightsRequest  # noqa: Y015
+
+@_typing.final
+class CreateRightsRequestRequest(_message.Message):
+    """Request of `CreateRightsRequest`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    RECEIVE_TIME_FIELD_NUMBER: _builtins.int
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
+    REQUESTER_FIELD_NUMBER: _builtins.int
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    PURPOSES_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    DIRECT_MARKETING_FIELD_NUMBER: _builtins.int
+    RESTRICTION_GROUND_FIELD_NUMBER: _builtins.int
+    LIFT_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    kind: Global___RightsRequestKind.ValueType
+    """Required. Which right; COMMUNICATION comes from `DirectiveService.ActivateDirectives` only."""
+    statement: _builtins.str
+    """Optional. The person's own words, at most 5,000 characters; kept under the subject's key."""
+    direct_marketing: _builtins.bool
+    """True, for an objection: to all direct marketing, now and later. It is absolute (Art. 21(2), (3))."""
+    restriction_ground: Global___RestrictionGround.ValueType
+    """Required for a restriction. Why."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def subject(self) -> _types_pb2.Subject:
+        """Required. Whose right."""
+
+    @_builtins.property
+    def receive_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When the person asked, not in the future and not before 2018-05-25, since when there
+        are such requests; default: now.
+        """
+
+    @_builtins.property
+    def identity(self) -> Global___IdentityAttestation:
+        """Optional. The identity as attested already with the request."""
+
+    @_builtins.property
+    def requester(self) -> Global___Requester:
+        """Optional. Who asks; default: the person."""
+
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correction]:
+        """Required for rectification and completion. The records' new fields, 1–100."""
+
+    @_builtins.property
+    def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. For an objection, taking one back, or withdrawing consent: the purposes, at most 100;
+        none: all that it can be about. Format: `purposes/{purpose}`.
+        """
+
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Only these categories, at most 100; none: all. Format: `categories/{category}`."""
+
+    @_builtins.property
+    def lift_time(self) -> _timestamp_pb2.Timestamp:
+        """Required for a lifting. When, at the earliest; the person is to be told before."""
+
+    def __init__(
+        self,
+        *,
+        subject: _types_pb2.Subject | None = ...,
+        kind: Global___RightsRequestKind.ValueType = ...,
+        receive_time: _timestamp_pb2.Timestamp | None = ...,
+        statement: _builtins.str = ...,
+        identity: Global___IdentityAttestation | None = ...,
+        requester: Global___Requester | None = ...,
+        corrections: _abc.Iterable[Global___Correction] | None = ...,
+        purposes: _abc.Iterable[_builtins.str] | None = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        direct_marketing: _builtins.bool = ...,
+        restriction_ground: Global___RestrictionGround.ValueType = ...,
+        lift_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "lift_time", b"lift_time", "receive_time", b"receive_time", "requester", b"requester", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "corrections", b"corrections", "direct_marketing", b"direct_marketing", "identity", b"identity", "kind", b"kind", "lift_time", b"lift_time", "purposes", b"purposes", "receive_time", b"receive_time", "request_id", b"request_id", "requester", b"requester", "restriction_ground", b"restriction_ground", "statement", b"statement", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateRightsRequestRequest: _TypeAlias = CreateRightsRequestRequest  # noqa: Y015
 
 @_typing.final
 class CreateRightsRequestResponse(_message.Message):
@@ -554,23 +1189,23 @@ class CreateRightsRequestResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
+    def rights_request(self) -> Global___RightsRequest:
         """The request."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        rights_request: Global___RightsRequest | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -616,13 +1251,15 @@ class BatchCreateRightsRequestsResponse(_message.Message):
 
         DESCRIPTOR: _descriptor.Descriptor
 
-        CREATED_FIELD_NUMBER: _builtins.int
-        ALREADY_OPEN_FIELD_NUMBER: _builtins.int
+        RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
+        OPEN_RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
         FAILURE_FIELD_NUMBER: _builtins.int
-        already_open: _builtins.str
-        """The name of the one that is open already."""
+        open_rights_request: _builtins.str
+        """The name of the one that is open already. Format:
+        `tenants/{tenant}/rightsRequests/{request}`.
+        """
         @_builtins.property
-        def created(self) -> Global___RightsRequest:
+        def rights_request(self) -> Global___RightsRequest:
             """The request that was created."""
 
         @_builtins.property
@@ -632,15 +1269,15 @@ class BatchCreateRightsRequestsResponse(_message.Message):
         def __init__(
             self,
             *,
-            created: Global___RightsRequest | None = ...,
-            already_open: _builtins.str = ...,
+            rights_request: Global___RightsRequest | None = ...,
+            open_rights_request: _builtins.str = ...,
             failure: _types_pb2.ItemFailure | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["already_open", b"already_open", "created", b"created", "failure", b"failure", "outcome", b"outcome"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "open_rights_request", b"open_rights_request", "outcome", b"outcome", "rights_request", b"rights_request"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["already_open", b"already_open", "created", b"created", "failure", b"failure", "outcome", b"outcome"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "open_rights_request", b"open_rights_request", "outcome", b"outcome", "rights_request", b"rights_request"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["created", "already_open", "failure"]  # noqa: Y015
+        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["rights_request", "open_rights_request", "failure"]  # noqa: Y015
         _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
         def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
@@ -673,16 +1310,22 @@ class GetRightsRequestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -694,19 +1337,19 @@ class GetRightsRequestResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
+    def rights_request(self) -> Global___RightsRequest:
         """The request."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        rights_request: Global___RightsRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -721,9 +1364,12 @@ class ListRightsRequestsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
-    DUE_BEFORE_FIELD_NUMBER: _builtins.int
+    DUE_BEFORE_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     role: _types_pb2.Role.ValueType
@@ -737,8 +1383,20 @@ class ListRightsRequestsRequest(_message.Message):
         """Optional. Only those in one of these states."""
 
     @_builtins.property
-    def due_before(self) -> _timestamp_pb2.Timestamp:
+    def due_before_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. Only those due before this."""
+
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___RightsRequestKind.ValueType]:
+        """Optional. Only those of one of these kinds."""
+
+    @_builtins.property
+    def subject(self) -> _types_pb2.Subject:
+        """Optional. Only those of this person, who must be of the tenant and role."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
 
     def __init__(
         self,
@@ -746,13 +1404,16 @@ class ListRightsRequestsRequest(_message.Message):
         parent: _builtins.str = ...,
         role: _types_pb2.Role.ValueType = ...,
         states: _abc.Iterable[Global___RightsRequestState.ValueType] | None = ...,
-        due_before: _timestamp_pb2.Timestamp | None = ...,
+        due_before_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        kinds: _abc.Iterable[Global___RightsRequestKind.ValueType] | None = ...,
+        subject: _types_pb2.Subject | None = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["due_before", b"due_before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_before", b"due_before", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time", "kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "states", b"states", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -764,23 +1425,23 @@ class ListRightsRequestsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUESTS_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUESTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RightsRequest]:
+    def rights_requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___RightsRequest]:
         """The requests, first due first."""
 
     def __init__(
         self,
         *,
-        requests: _abc.Iterable[Global___RightsRequest] | None = ...,
+        rights_requests: _abc.Iterable[Global___RightsRequest] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "rights_requests", b"rights_requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -801,7 +1462,7 @@ class AttestIdentityRequest(_message.Message):
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
     def identity(self) -> Global___IdentityAttestation:
-        """Required. What the login established."""
+        """Required. What established it; not by a one-time code, which confirms itself."""
 
     def __init__(
         self,
@@ -824,23 +1485,23 @@ class AttestIdentityResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
-        """The request."""
+    def rights_request(self) -> Global___RightsRequest:
+        """The request as it stands."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        rights_request: Global___RightsRequest | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -849,6 +1510,68 @@ Global___AttestIdentityResponse: _TypeAlias = AttestIdentityResponse  # noqa: Y0
 @_typing.final
 class IssueIdentityCodeRequest(_message.Message):
     """Request of `IssueIdentityCode`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    channel: Global___DeliveryChannel.ValueType
+    """Required. How it is delivered."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        channel: Global___DeliveryChannel.ValueType = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueIdentityCodeRequest: _TypeAlias = IssueIdentityCodeRequest  # noqa: Y015
+
+@_typing.final
+class IssueIdentityCodeResponse(_message.Message):
+    """Response of `IssueIdentityCode`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    REMAINING_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    remaining_attempts: _builtins.int
+    """How many tries it has."""
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Until when the code can be used."""
+
+    def __init__(
+        self,
+        *,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        remaining_attempts: _builtins.int = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "expire_time", b"expire_time", "remaining_attempts", b"remaining_attempts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IssueIdentityCodeResponse: _TypeAlias = IssueIdentityCodeResponse  # noqa: Y015
+
+@_typing.final
+class CollectIdentityCodeRequest(_message.Message):
+    """Request of `CollectIdentityCode`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -870,35 +1593,49 @@ class IssueIdentityCodeRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___IssueIdentityCodeRequest: _TypeAlias = IssueIdentityCodeRequest  # noqa: Y015
+Global___CollectIdentityCodeRequest: _TypeAlias = CollectIdentityCodeRequest  # noqa: Y015
 
 @_typing.final
-class IssueIdentityCodeResponse(_message.Message):
-    """Response of `IssueIdentityCode`."""
+class CollectIdentityCodeResponse(_message.Message):
+    """Response of `CollectIdentityCode`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
-    REMAINING_ATTEMPTS_FIELD_NUMBER: _builtins.int
-    remaining_attempts: _builtins.int
-    """How many wrong tries are left."""
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code."""
+    channel: Global___DeliveryChannel.ValueType
+    """How to send it."""
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def subject(self) -> _types_pb2.Subject:
+        """Whom to send it to. Personal data; given to this deliverer only."""
+
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Until when the code can be used."""
+        """Until when it can be used."""
 
     def __init__(
         self,
         *,
+        subject: _types_pb2.Subject | None = ...,
+        code: _builtins.str = ...,
+        channel: Global___DeliveryChannel.ValueType = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
-        remaining_attempts: _builtins.int = ...,
+        consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "remaining_attempts", b"remaining_attempts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "code", b"code", "consistency_token", b"consistency_token", "expire_time", b"expire_time", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___IssueIdentityCodeResponse: _TypeAlias = IssueIdentityCodeResponse  # noqa: Y015
+Global___CollectIdentityCodeResponse: _TypeAlias = CollectIdentityCodeResponse  # noqa: Y015
 
 @_typing.final
 class ConfirmIdentityCodeRequest(_message.Message):
@@ -912,7 +1649,7 @@ class ConfirmIdentityCodeRequest(_message.Message):
     name: _builtins.str
     """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
     code: _builtins.str
-    """Required. The code that the person received."""
+    """Required. The code that the person received, at most 32 characters."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     def __init__(
@@ -936,23 +1673,31 @@ class ConfirmIdentityCodeResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    CONFIRMED_FIELD_NUMBER: _builtins.int
+    REMAINING_ATTEMPTS_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    confirmed: _builtins.bool
+    """Whether it was the code."""
+    remaining_attempts: _builtins.int
+    """How many tries are left."""
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
-        """The request."""
+    def rights_request(self) -> Global___RightsRequest:
+        """The request as it stands."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        confirmed: _builtins.bool = ...,
+        remaining_attempts: _builtins.int = ...,
+        rights_request: Global___RightsRequest | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed", b"confirmed", "consistency_token", b"consistency_token", "remaining_attempts", b"remaining_attempts", "rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -967,6 +1712,7 @@ class AuthoriseRightsRequestRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     AUTHORISED_BY_FIELD_NUMBER: _builtins.int
     INSTRUCTION_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
@@ -974,6 +1720,8 @@ class AuthoriseRightsRequestRequest(_message.Message):
     """Required. Who instructs for the tenant: a name or function, 1–200 characters."""
     instruction: _builtins.str
     """Optional. The instruction's words, at most 2,000 characters; kept under the subject's key."""
+    evidence_digest: _builtins.str
+    """Optional. SHA-256 of the signed instruction, which the caller keeps."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     def __init__(
@@ -982,11 +1730,12 @@ class AuthoriseRightsRequestRequest(_message.Message):
         name: _builtins.str = ...,
         authorised_by: _builtins.str = ...,
         instruction: _builtins.str = ...,
+        evidence_digest: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorised_by", b"authorised_by", "instruction", b"instruction", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorised_by", b"authorised_by", "evidence_digest", b"evidence_digest", "instruction", b"instruction", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -998,27 +1747,131 @@ class AuthoriseRightsRequestResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
-        """The request."""
+    def rights_request(self) -> Global___RightsRequest:
+        """The request as it stands."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        rights_request: Global___RightsRequest | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuthoriseRightsRequestResponse: _TypeAlias = AuthoriseRightsRequestResponse  # noqa: Y015
+
+@_typing.final
+class PreAuthorisation(_message.Message):
+    """Which kinds of requests a tenant has authorised in advance: one for each tenant."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    AUTHORISED_BY_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The name. Format: `tenants/{tenant}/preAuthorisation`."""
+    authorised_by: _builtins.str
+    """Required. Who instructs for the tenant, 1–200 characters."""
+    evidence_digest: _builtins.str
+    """Optional. SHA-256 of the signed instruction, which the caller keeps."""
+    etag: _builtins.str
+    """Output only. Changes with every update (AIP-154)."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___RightsRequestKind.ValueType]:
+        """Optional. The kinds that are executed without asking; none: every request waits for the tenant."""
+
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Until when it holds; unset: until it is changed."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When it was last changed."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kinds: _abc.Iterable[Global___RightsRequestKind.ValueType] | None = ...,
+        authorised_by: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        evidence_digest: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorised_by", b"authorised_by", "etag", b"etag", "evidence_digest", b"evidence_digest", "expire_time", b"expire_time", "kinds", b"kinds", "name", b"name", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreAuthorisation: _TypeAlias = PreAuthorisation  # noqa: Y015
+
+@_typing.final
+class GetPreAuthorisationRequest(_message.Message):
+    """Request of `GetPreAuthorisation`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. Whose. Format: `tenants/{tenant}/preAuthorisation`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPreAuthorisationRequest: _TypeAlias = GetPreAuthorisationRequest  # noqa: Y015
+
+@_typing.final
+class GetPreAuthorisationResponse(_message.Message):
+    """Response of `GetPreAuthorisation`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRE_AUTHORISATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def pre_authorisation(self) -> Global___PreAuthorisation:
+        """What is authorised."""
+
+    def __init__(
+        self,
+        *,
+        pre_authorisation: Global___PreAuthorisation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pre_authorisation", b"pre_authorisation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pre_authorisation", b"pre_authorisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPreAuthorisationResponse: _TypeAlias = GetPreAuthorisationResponse  # noqa: Y015
 
 @_typing.final
 class UpdatePreAuthorisationRequest(_message.Message):
@@ -1026,31 +1879,29 @@ class UpdatePreAuthorisationRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    PARENT_FIELD_NUMBER: _builtins.int
-    KINDS_FIELD_NUMBER: _builtins.int
-    AUTHORISED_BY_FIELD_NUMBER: _builtins.int
+    PRE_AUTHORISATION_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    parent: _builtins.str
-    """Required. The tenant. Format: `tenants/{tenant}`."""
-    authorised_by: _builtins.str
-    """Required. Who instructs for the tenant, 1–200 characters."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
-    def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___RightsRequestKind.ValueType]:
-        """The kinds that are executed without asking; none: every request waits for the tenant."""
+    def pre_authorisation(self) -> Global___PreAuthorisation:
+        """Required. The new values; `name` says whose. A given `etag` must be current."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Required. The fields to change (AIP-134)."""
 
     def __init__(
         self,
         *,
-        parent: _builtins.str = ...,
-        kinds: _abc.Iterable[Global___RightsRequestKind.ValueType] | None = ...,
-        authorised_by: _builtins.str = ...,
+        pre_authorisation: Global___PreAuthorisation | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pre_authorisation", b"pre_authorisation", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorised_by", b"authorised_by", "kinds", b"kinds", "parent", b"parent", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pre_authorisation", b"pre_authorisation", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1062,23 +1913,23 @@ class UpdatePreAuthorisationResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    KINDS_FIELD_NUMBER: _builtins.int
+    PRE_AUTHORISATION_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___RightsRequestKind.ValueType]:
-        """The kinds that are authorised now."""
+    def pre_authorisation(self) -> Global___PreAuthorisation:
+        """What is authorised now."""
 
     def __init__(
         self,
         *,
-        kinds: _abc.Iterable[Global___RightsRequestKind.ValueType] | None = ...,
+        pre_authorisation: Global___PreAuthorisation | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pre_authorisation", b"pre_authorisation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "kinds", b"kinds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "pre_authorisation", b"pre_authorisation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1116,23 +1967,23 @@ class ExecuteRightsRequestResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
+    def rights_request(self) -> Global___RightsRequest:
         """The request as it stands."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        rights_request: Global___RightsRequest | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1146,14 +1997,17 @@ class ExtendRightsRequestRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     MONTHS_FIELD_NUMBER: _builtins.int
+    GROUND_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
     months: _builtins.int
     """Required. Months to add, 1 or 2."""
+    ground: Global___ExtensionGround.ValueType
+    """Required. Why."""
     explanation: _builtins.str
-    """Required. Why, in words for the person: complexity or number of requests; 1–2,000 characters."""
+    """Required. Why, in words for the person, 1–2,000 characters; kept under the subject's key."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     def __init__(
@@ -1161,12 +2015,13 @@ class ExtendRightsRequestRequest(_message.Message):
         *,
         name: _builtins.str = ...,
         months: _builtins.int = ...,
+        ground: Global___ExtensionGround.ValueType = ...,
         explanation: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "months", b"months", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "ground", b"ground", "months", b"months", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1178,23 +2033,23 @@ class ExtendRightsRequestResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
-        """The request."""
+    def rights_request(self) -> Global___RightsRequest:
+        """The request as it stands."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        rights_request: Global___RightsRequest | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1209,26 +2064,40 @@ class RefuseRightsRequestRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     GROUND_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    DECIDED_BY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
     ground: Global___RefusalGround.ValueType
     """Required. The law's ground."""
     explanation: _builtins.str
-    """Required. Why, in words for the person, 1–2,000 characters."""
+    """Required. Why, in words for the person, 1–2,000 characters; kept under the subject's key."""
+    decided_by: _builtins.str
+    """Optional. For processor-role data: who decided so for the tenant, who is the controller; a name
+    or function, at most 200 characters.
+    """
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Only these categories, at most 100; the rest is executed. None: the whole request.
+        Format: `categories/{category}`.
+        """
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         ground: Global___RefusalGround.ValueType = ...,
         explanation: _builtins.str = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        decided_by: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["explanation", b"explanation", "ground", b"ground", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "decided_by", b"decided_by", "explanation", b"explanation", "ground", b"ground", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1240,23 +2109,23 @@ class RefuseRightsRequestResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
-        """The request."""
+    def rights_request(self) -> Global___RightsRequest:
+        """The request as it stands."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        rights_request: Global___RightsRequest | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1294,27 +2163,87 @@ class WithdrawRightsRequestResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REQUEST_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     @_builtins.property
-    def request(self) -> Global___RightsRequest:
-        """The request."""
+    def rights_request(self) -> Global___RightsRequest:
+        """The request as it stands."""
 
     def __init__(
         self,
         *,
-        request: Global___RightsRequest | None = ...,
+        rights_request: Global___RightsRequest | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "rights_request", b"rights_request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawRightsRequestResponse: _TypeAlias = WithdrawRightsRequestResponse  # noqa: Y015
+
+@_typing.final
+class RecordSubjectNoticeRequest(_message.Message):
+    """Request of `RecordSubjectNotice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_NOTICE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def subject_notice(self) -> Global___SubjectNotice:
+        """Required. What the person was told."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        subject_notice: Global___SubjectNotice | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject_notice", b"subject_notice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "subject_notice", b"subject_notice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSubjectNoticeRequest: _TypeAlias = RecordSubjectNoticeRequest  # noqa: Y015
+
+@_typing.final
+class RecordSubjectNoticeResponse(_message.Message):
+    """Response of `RecordSubjectNotice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def rights_request(self) -> Global___RightsRequest:
+        """The request as it stands."""
+
+    def __init__(
+        self,
+        *,
+        rights_request: Global___RightsRequest | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rights_request", b"rights_request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "rights_request", b"rights_request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSubjectNoticeResponse: _TypeAlias = RecordSubjectNoticeResponse  # noqa: Y015
 
 @_typing.final
 class DownloadExportRequest(_message.Message):
@@ -1330,8 +2259,8 @@ class DownloadExportRequest(_message.Message):
     offset: _builtins.int
     """Optional. Begin at this byte."""
     reason: _builtins.str
-    """Required. Why it is downloaded now, 1–500 characters without personal data; it goes to the
-    ledger.
+    """Required. Why it is downloaded now, 1–500 characters; it goes to the ledger, and names and
+    describes nobody.
     """
     def __init__(
         self,
@@ -1387,22 +2316,76 @@ class DownloadExportResponse(_message.Message):
 Global___DownloadExportResponse: _TypeAlias = DownloadExportResponse  # noqa: Y015
 
 @_typing.final
+class DeleteExportRequest(_message.Message):
+    """Request of `DeleteExport`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExportRequest: _TypeAlias = DeleteExportRequest  # noqa: Y015
+
+@_typing.final
+class DeleteExportResponse(_message.Message):
+    """Response of `DeleteExport`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    def __init__(
+        self,
+        *,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteExportResponse: _TypeAlias = DeleteExportResponse  # noqa: Y015
+
+@_typing.final
 class GetErasureCertificateRequest(_message.Message):
     """Request of `GetErasureCertificate`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1441,6 +2424,9 @@ class Erasure(_message.Message):
     SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     ERASE_TIME_FIELD_NUMBER: _builtins.int
+    LEDGER_ENTRY_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    KEPT_CATEGORIES_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant. Format: `tenants/{tenant}`."""
     role: _types_pb2.Role.ValueType
@@ -1449,9 +2435,21 @@ class Erasure(_message.Message):
     """The subject reference."""
     generation: _builtins.int
     """The life that ended; later ones are not to be touched."""
+    ledger_entry: _builtins.str
+    """The ledger entry that says so. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
     @_builtins.property
     def erase_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
+
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these categories, and the life goes on; none: all. Format: `categories/{category}`."""
+
+    @_builtins.property
+    def kept_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What a hold or an exemption kept, so that it is not to be replayed. Format:
+        `categories/{category}`.
+        """
 
     def __init__(
         self,
@@ -1461,10 +2459,13 @@ class Erasure(_message.Message):
         subject_reference: _builtins.str = ...,
         generation: _builtins.int = ...,
         erase_time: _timestamp_pb2.Timestamp | None = ...,
+        ledger_entry: _builtins.str = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        kept_categories: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erase_time", b"erase_time", "generation", b"generation", "role", b"role", "subject_reference", b"subject_reference", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "erase_time", b"erase_time", "generation", b"generation", "kept_categories", b"kept_categories", "ledger_entry", b"ledger_entry", "role", b"role", "subject_reference", b"subject_reference", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1482,7 +2483,7 @@ class ListErasuresRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
-    """Optional. Only this tenant's. Format: `tenants/{tenant}`."""
+    """Optional. Only this tenant's; default: those of all. Format: `tenants/{tenant}`."""
     role: _types_pb2.Role.ValueType
     """Required. The regime."""
     page_size: _builtins.int
@@ -1527,7 +2528,9 @@ class ListErasuresResponse(_message.Message):
 
     @_builtins.property
     def watermark_time(self) -> _timestamp_pb2.Timestamp:
-        """Up to when the list is complete, the same on every page: the next `since_time`."""
+        """Up to when the list is complete, the same on every page: the next `since_time`. It takes the
+        place of a `consistency`: what is not complete yet comes with the next reading.
+        """
 
     def __init__(
         self,
@@ -1543,309 +2546,3 @@ class ListErasuresResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListErasuresResponse: _TypeAlias = ListErasuresResponse  # noqa: Y015
-
-@_typing.final
-class Directive(_message.Message):
-    """Instructions of a person for after death."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    ACTION_FIELD_NUMBER: _builtins.int
-    CATEGORIES_FIELD_NUMBER: _builtins.int
-    DESIGNATED_PERSON_FIELD_NUMBER: _builtins.int
-    CREATE_TIME_FIELD_NUMBER: _builtins.int
-    REVOKE_TIME_FIELD_NUMBER: _builtins.int
-    ACTIVATE_TIME_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Output only. The name. Format: `tenants/{tenant}/directives/{directive}`."""
-    action: Global___DirectiveAction.ValueType
-    """Required. What is wanted."""
-    designated_person: _builtins.str
-    """Required for COMMUNICATE, optional otherwise. Who carries it out: personal data, kept under the
-    subject's key, at most 1,000 characters.
-    """
-    @_builtins.property
-    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Only for these categories (a particular directive); none: a general one. Format:
-        `categories/{category}`.
-        """
-
-    @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was recorded."""
-
-    @_builtins.property
-    def revoke_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was revoked; unset: it stands."""
-
-    @_builtins.property
-    def activate_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When it was put into effect."""
-
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        action: Global___DirectiveAction.ValueType = ...,
-        categories: _abc.Iterable[_builtins.str] | None = ...,
-        designated_person: _builtins.str = ...,
-        create_time: _timestamp_pb2.Timestamp | None = ...,
-        revoke_time: _timestamp_pb2.Timestamp | None = ...,
-        activate_time: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_time", b"activate_time", "create_time", b"create_time", "revoke_time", b"revoke_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "activate_time", b"activate_time", "categories", b"categories", "create_time", b"create_time", "designated_person", b"designated_person", "name", b"name", "revoke_time", b"revoke_time"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Directive: _TypeAlias = Directive  # noqa: Y015
-
-@_typing.final
-class RecordDirectiveRequest(_message.Message):
-    """Request of `RecordDirective`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUBJECT_FIELD_NUMBER: _builtins.int
-    DIRECTIVE_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    request_id: _builtins.str
-    """Required. Makes a repeat harmless (AIP-155)."""
-    @_builtins.property
-    def subject(self) -> _types_pb2.Subject:
-        """Required. Whose directive."""
-
-    @_builtins.property
-    def directive(self) -> Global___Directive:
-        """Required. The directive."""
-
-    def __init__(
-        self,
-        *,
-        subject: _types_pb2.Subject | None = ...,
-        directive: Global___Directive | None = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["directive", b"directive", "subject", b"subject"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directive", b"directive", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RecordDirectiveRequest: _TypeAlias = RecordDirectiveRequest  # noqa: Y015
-
-@_typing.final
-class RecordDirectiveResponse(_message.Message):
-    """Response of `RecordDirective`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DIRECTIVE_FIELD_NUMBER: _builtins.int
-    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
-    directive: _builtins.str
-    """The directive's name. Format: `tenants/{tenant}/directives/{directive}`."""
-    consistency_token: _builtins.str
-    """Pass it to a later read to see at least this write."""
-    def __init__(
-        self,
-        *,
-        directive: _builtins.str = ...,
-        consistency_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "directive", b"directive"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RecordDirectiveResponse: _TypeAlias = RecordDirectiveResponse  # noqa: Y015
-
-@_typing.final
-class RevokeDirectiveRequest(_message.Message):
-    """Request of `RevokeDirective`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NAME_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    name: _builtins.str
-    """Required. The directive. Format: `tenants/{tenant}/directives/{directive}`."""
-    request_id: _builtins.str
-    """Required. Makes a repeat harmless (AIP-155)."""
-    def __init__(
-        self,
-        *,
-        name: _builtins.str = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RevokeDirectiveRequest: _TypeAlias = RevokeDirectiveRequest  # noqa: Y015
-
-@_typing.final
-class RevokeDirectiveResponse(_message.Message):
-    """Response of `RevokeDirective`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    REVOKE_TIME_FIELD_NUMBER: _builtins.int
-    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
-    consistency_token: _builtins.str
-    """Pass it to a later read to see at least this write."""
-    @_builtins.property
-    def revoke_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was revoked."""
-
-    def __init__(
-        self,
-        *,
-        revoke_time: _timestamp_pb2.Timestamp | None = ...,
-        consistency_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["revoke_time", b"revoke_time"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "revoke_time", b"revoke_time"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___RevokeDirectiveResponse: _TypeAlias = RevokeDirectiveResponse  # noqa: Y015
-
-@_typing.final
-class ListDirectivesRequest(_message.Message):
-    """Request of `ListDirectives`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUBJECT_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    reason: _builtins.str
-    """Required. Why they are read now, 1–500 characters without personal data; it goes to the ledger."""
-    page_size: _builtins.int
-    """Optional. Most directives in one page; default 50, at most 1,000."""
-    page_token: _builtins.str
-    """Optional. The `next_page_token` of the page before."""
-    @_builtins.property
-    def subject(self) -> _types_pb2.Subject:
-        """Required. Whose directives."""
-
-    def __init__(
-        self,
-        *,
-        subject: _types_pb2.Subject | None = ...,
-        reason: _builtins.str = ...,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "subject", b"subject"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListDirectivesRequest: _TypeAlias = ListDirectivesRequest  # noqa: Y015
-
-@_typing.final
-class ListDirectivesResponse(_message.Message):
-    """Response of `ListDirectives`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DIRECTIVES_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """For the next page; empty on the last."""
-    @_builtins.property
-    def directives(self) -> _containers.RepeatedCompositeFieldContainer[Global___Directive]:
-        """The directives, newest first."""
-
-    def __init__(
-        self,
-        *,
-        directives: _abc.Iterable[Global___Directive] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directives", b"directives", "next_page_token", b"next_page_token"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListDirectivesResponse: _TypeAlias = ListDirectivesResponse  # noqa: Y015
-
-@_typing.final
-class ActivateDirectivesRequest(_message.Message):
-    """Request of `ActivateDirectives`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    SUBJECT_FIELD_NUMBER: _builtins.int
-    EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
-    REQUESTER_CAPACITY_FIELD_NUMBER: _builtins.int
-    REQUEST_ID_FIELD_NUMBER: _builtins.int
-    evidence_digest: _builtins.str
-    """Required. SHA-256 of the evidence of death, 64 hexadecimal digits."""
-    requester_capacity: _builtins.str
-    """Required. In which capacity the requester acts, 1–200 characters: designated person or heir."""
-    request_id: _builtins.str
-    """Required. Makes a repeat harmless (AIP-155)."""
-    @_builtins.property
-    def subject(self) -> _types_pb2.Subject:
-        """Required. Who died."""
-
-    def __init__(
-        self,
-        *,
-        subject: _types_pb2.Subject | None = ...,
-        evidence_digest: _builtins.str = ...,
-        requester_capacity: _builtins.str = ...,
-        request_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence_digest", b"evidence_digest", "request_id", b"request_id", "requester_capacity", b"requester_capacity", "subject", b"subject"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ActivateDirectivesRequest: _TypeAlias = ActivateDirectivesRequest  # noqa: Y015
-
-@_typing.final
-class ActivateDirectivesResponse(_message.Message):
-    """Response of `ActivateDirectives`."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    DIRECTIVES_FIELD_NUMBER: _builtins.int
-    REQUESTS_FIELD_NUMBER: _builtins.int
-    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
-    consistency_token: _builtins.str
-    """Pass it to a later read to see at least this write."""
-    @_builtins.property
-    def directives(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The directives in effect. Format: `tenants/{tenant}/directives/{directive}`."""
-
-    @_builtins.property
-    def requests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The requests that carry them out. Format: `tenants/{tenant}/rightsRequests/{request}`."""
-
-    def __init__(
-        self,
-        *,
-        directives: _abc.Iterable[_builtins.str] | None = ...,
-        requests: _abc.Iterable[_builtins.str] | None = ...,
-        consistency_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "directives", b"directives", "requests", b"requests"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ActivateDirectivesResponse: _TypeAlias = ActivateDirectivesResponse  # noqa: Y015

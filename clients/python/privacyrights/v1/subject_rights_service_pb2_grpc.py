@@ -26,8 +26,15 @@ if _version_not_supported:
 
 
 class SubjectRightsServiceStub:
-    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22; for after death, French Data
-    Protection Act Art. 85): requests with a statutory clock, and evidence of how they ended.
+    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22): requests with a statutory clock, and
+    evidence of how they ended. What a person wants for after death is `DirectiveService`'s.
+
+    Events on the feed, whose target is the request: `rights.request_created`,
+    `rights.identity_attested`, `rights.identity_code_issued`, `rights.request_authorised`,
+    `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
+    `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
+    `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
+    `rights.request_expired`, `rights.request_superseded`.
     """
 
     def __init__(self, channel):
@@ -66,6 +73,11 @@ class SubjectRightsServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.IssueIdentityCodeRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.IssueIdentityCodeResponse.FromString,
                 _registered_method=True)
+        self.CollectIdentityCode = channel.unary_unary(
+                '/privacyrights.v1.SubjectRightsService/CollectIdentityCode',
+                request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.CollectIdentityCodeRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.CollectIdentityCodeResponse.FromString,
+                _registered_method=True)
         self.ConfirmIdentityCode = channel.unary_unary(
                 '/privacyrights.v1.SubjectRightsService/ConfirmIdentityCode',
                 request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ConfirmIdentityCodeRequest.SerializeToString,
@@ -75,6 +87,11 @@ class SubjectRightsServiceStub:
                 '/privacyrights.v1.SubjectRightsService/AuthoriseRightsRequest',
                 request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.AuthoriseRightsRequestRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.AuthoriseRightsRequestResponse.FromString,
+                _registered_method=True)
+        self.GetPreAuthorisation = channel.unary_unary(
+                '/privacyrights.v1.SubjectRightsService/GetPreAuthorisation',
+                request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.GetPreAuthorisationRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.GetPreAuthorisationResponse.FromString,
                 _registered_method=True)
         self.UpdatePreAuthorisation = channel.unary_unary(
                 '/privacyrights.v1.SubjectRightsService/UpdatePreAuthorisation',
@@ -101,10 +118,20 @@ class SubjectRightsServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.WithdrawRightsRequestRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.WithdrawRightsRequestResponse.FromString,
                 _registered_method=True)
+        self.RecordSubjectNotice = channel.unary_unary(
+                '/privacyrights.v1.SubjectRightsService/RecordSubjectNotice',
+                request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordSubjectNoticeRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordSubjectNoticeResponse.FromString,
+                _registered_method=True)
         self.DownloadExport = channel.unary_stream(
                 '/privacyrights.v1.SubjectRightsService/DownloadExport',
                 request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.DownloadExportRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.DownloadExportResponse.FromString,
+                _registered_method=True)
+        self.DeleteExport = channel.unary_unary(
+                '/privacyrights.v1.SubjectRightsService/DeleteExport',
+                request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.DeleteExportRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.DeleteExportResponse.FromString,
                 _registered_method=True)
         self.GetErasureCertificate = channel.unary_unary(
                 '/privacyrights.v1.SubjectRightsService/GetErasureCertificate',
@@ -116,40 +143,28 @@ class SubjectRightsServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ListErasuresRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ListErasuresResponse.FromString,
                 _registered_method=True)
-        self.RecordDirective = channel.unary_unary(
-                '/privacyrights.v1.SubjectRightsService/RecordDirective',
-                request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordDirectiveRequest.SerializeToString,
-                response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordDirectiveResponse.FromString,
-                _registered_method=True)
-        self.RevokeDirective = channel.unary_unary(
-                '/privacyrights.v1.SubjectRightsService/RevokeDirective',
-                request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RevokeDirectiveRequest.SerializeToString,
-                response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RevokeDirectiveResponse.FromString,
-                _registered_method=True)
-        self.ListDirectives = channel.unary_unary(
-                '/privacyrights.v1.SubjectRightsService/ListDirectives',
-                request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ListDirectivesRequest.SerializeToString,
-                response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ListDirectivesResponse.FromString,
-                _registered_method=True)
-        self.ActivateDirectives = channel.unary_unary(
-                '/privacyrights.v1.SubjectRightsService/ActivateDirectives',
-                request_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ActivateDirectivesRequest.SerializeToString,
-                response_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ActivateDirectivesResponse.FromString,
-                _registered_method=True)
 
 
 class SubjectRightsServiceServicer:
-    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22; for after death, French Data
-    Protection Act Art. 85): requests with a statutory clock, and evidence of how they ended.
+    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22): requests with a statutory clock, and
+    evidence of how they ended. What a person wants for after death is `DirectiveService`'s.
+
+    Events on the feed, whose target is the request: `rights.request_created`,
+    `rights.identity_attested`, `rights.identity_code_issued`, `rights.request_authorised`,
+    `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
+    `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
+    `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
+    `rights.request_expired`, `rights.request_superseded`.
     """
 
     def CreateRightsRequest(self, request, context):
         """Receives a request. Its clock begins with `receive_time`: one calendar month in the tenant's
-        time zone (Art. 12(3)).
+        time zone (Art. 12(3)). Only verified requests stand in each other's way.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / PURPOSE_NOT_FOUND.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - NOT_FOUND, PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND: of fields that aren't built yet.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
         - FAILED_PRECONDITION, SUBJECT_ERASED.
@@ -159,7 +174,8 @@ class SubjectRightsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchCreateRightsRequests(self, request, context):
-        """Receives up to 100 requests of one tenant and role, each with its own outcome.
+        """Receives up to 100 requests of one tenant and role, each with its own outcome. A repeat returns
+        the first outcome of what was created, and tries again what was not.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -173,7 +189,8 @@ class SubjectRightsServiceServicer:
         """Returns a request with its state, clock and outcome.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,7 +200,9 @@ class SubjectRightsServiceServicer:
         """Lists a tenant's requests of one role, the one that is due first at the top.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, CONSISTENCY_TOKEN_INVALID: of `consistency`, which isn't built yet.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,24 +221,44 @@ class SubjectRightsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def IssueIdentityCode(self, request, context):
-        """Issues a one-time code to the person; it is delivered through the feed, and kept as a hash.
+        """Issues a one-time code for the person, and ends the one before it. Whoever runs the channel is
+        told on the feed (`rights.identity_code_issued`), collects the code and sends it; from then on it
+        is kept as a hash.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: too many codes were issued.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION / SUBJECT_ERASED.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: too many codes were issued for the request.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CollectIdentityCode(self, request, context):
+        """Gives the code to the service that delivers it: once, and a repeat with the same `request_id` the
+        same. The address is the deliverer's to know: none is kept here. That it was given is a ledger
+        entry.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED: none waits to be delivered.
+        - FAILED_PRECONDITION, SUBJECT_ERASED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmIdentityCode(self, request, context):
-        """Verifies the person by the one-time code.
+        """Verifies the person by the one-time code. A wrong code is an answer and not an error, since the
+        try counts.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED / ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
+        - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED: none was issued, it has expired, or no try is left.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -238,12 +277,23 @@ class SubjectRightsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPreAuthorisation(self, request, context):
+        """Returns which kinds of requests a tenant has authorised in advance; none, if it never did.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdatePreAuthorisation(self, request, context):
-        """Lets a tenant authorise kinds of requests in advance.
+        """Lets a tenant authorise kinds of requests in advance, or take that back (AIP-134, AIP-156).
+        Requests that wait already go on waiting.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -251,15 +301,16 @@ class SubjectRightsServiceServicer:
 
     def ExecuteRightsRequest(self, request, context):
         """Does what the request asks for: makes the export, destroys the keys, restricts, rectifies. The
-        answer is the request as it stands then – completed only when every concerned holder confirmed.
-        Only the life of the subject that the request was received for is touched. If that one has ended
-        meanwhile, there is nothing left to do, and the request is completed with that end as the proof.
+        answer is the request as it stands then – completed only when every concerned holder confirmed;
+        until then it is in progress, and `outcomes` says who is missing. Only the life of the subject
+        that the request was received for is touched. If that one has ended meanwhile, there is nothing
+        left to do, and the request is completed with that end as the proof.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION /
-        LEGAL_HOLD.
+        - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, which isn't built yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -272,16 +323,19 @@ class SubjectRightsServiceServicer:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, EXTENSION_TOO_LATE / ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RefuseRightsRequest(self, request, context):
-        """Refuses a request on one of the grounds that the law offers against its kind.
+        """Refuses a request, or some of the categories that it is about, on one of the grounds that the law
+        offers against its kind.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+        - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
         - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under;
         execute the request instead, which has nothing left to do.
@@ -301,9 +355,21 @@ class SubjectRightsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordSubjectNotice(self, request, context):
+        """Records that the person was told something about a request: that it is extended, refused or done
+        (Art. 12(3), (4)), or that a restriction will be lifted (Art. 18(3)).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DownloadExport(self, request, context):
-        """Streams the export of a completed access or portability request, from any offset on. Each
-        download is a ledger entry.
+        """Streams the export of a completed request – access, portability, communication – from any offset
+        on. Each download is a ledger entry.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / EXPORT_NOT_FOUND.
@@ -313,11 +379,24 @@ class SubjectRightsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetErasureCertificate(self, request, context):
-        """Returns the signed certificate of an erasure: a JWS that anyone can verify offline.
+    def DeleteExport(self, request, context):
+        """Deletes an export before its time, for example once the person has it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / EXPORT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetErasureCertificate(self, request, context):
+        """Returns the signed certificate of an erasure: a JWS that anyone can verify offline. Where a hold
+        kept something, a later certificate replaces the first when that has been erased as well.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -326,54 +405,11 @@ class SubjectRightsServiceServicer:
     def ListErasures(self, request, context):
         """Lists erasures since a watermark, so that whoever restores a backup can replay them. Replaying
         one twice does no harm, and is meant to happen: an erasure is seen a little later than its time
-        says, so that the watermark lies an hour before the reading began.
+        says, so that the watermark lies an hour before the reading began. A holder learns which of its
+        people an entry is about from `RecordsService.BatchGetSubjects`.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RecordDirective(self, request, context):
-        """Records what a person wants to happen with the data after death.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def RevokeDirective(self, request, context):
-        """Revokes a directive.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListDirectives(self, request, context):
-        """Lists a subject's directives, newest first.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
-        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ActivateDirectives(self, request, context):
-        """Puts a subject's directives into effect on evidence of death.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -412,6 +448,11 @@ def add_SubjectRightsServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.IssueIdentityCodeRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.IssueIdentityCodeResponse.SerializeToString,
             ),
+            'CollectIdentityCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.CollectIdentityCode,
+                    request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.CollectIdentityCodeRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.CollectIdentityCodeResponse.SerializeToString,
+            ),
             'ConfirmIdentityCode': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmIdentityCode,
                     request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ConfirmIdentityCodeRequest.FromString,
@@ -421,6 +462,11 @@ def add_SubjectRightsServiceServicer_to_server(servicer, server):
                     servicer.AuthoriseRightsRequest,
                     request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.AuthoriseRightsRequestRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.AuthoriseRightsRequestResponse.SerializeToString,
+            ),
+            'GetPreAuthorisation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPreAuthorisation,
+                    request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.GetPreAuthorisationRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.GetPreAuthorisationResponse.SerializeToString,
             ),
             'UpdatePreAuthorisation': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdatePreAuthorisation,
@@ -447,10 +493,20 @@ def add_SubjectRightsServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.WithdrawRightsRequestRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.WithdrawRightsRequestResponse.SerializeToString,
             ),
+            'RecordSubjectNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordSubjectNotice,
+                    request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordSubjectNoticeRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordSubjectNoticeResponse.SerializeToString,
+            ),
             'DownloadExport': grpc.unary_stream_rpc_method_handler(
                     servicer.DownloadExport,
                     request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.DownloadExportRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.DownloadExportResponse.SerializeToString,
+            ),
+            'DeleteExport': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExport,
+                    request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.DeleteExportRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.DeleteExportResponse.SerializeToString,
             ),
             'GetErasureCertificate': grpc.unary_unary_rpc_method_handler(
                     servicer.GetErasureCertificate,
@@ -462,26 +518,6 @@ def add_SubjectRightsServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ListErasuresRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ListErasuresResponse.SerializeToString,
             ),
-            'RecordDirective': grpc.unary_unary_rpc_method_handler(
-                    servicer.RecordDirective,
-                    request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordDirectiveRequest.FromString,
-                    response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordDirectiveResponse.SerializeToString,
-            ),
-            'RevokeDirective': grpc.unary_unary_rpc_method_handler(
-                    servicer.RevokeDirective,
-                    request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RevokeDirectiveRequest.FromString,
-                    response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.RevokeDirectiveResponse.SerializeToString,
-            ),
-            'ListDirectives': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListDirectives,
-                    request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ListDirectivesRequest.FromString,
-                    response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ListDirectivesResponse.SerializeToString,
-            ),
-            'ActivateDirectives': grpc.unary_unary_rpc_method_handler(
-                    servicer.ActivateDirectives,
-                    request_deserializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ActivateDirectivesRequest.FromString,
-                    response_serializer=privacyrights_dot_v1_dot_subject__rights__service__pb2.ActivateDirectivesResponse.SerializeToString,
-            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'privacyrights.v1.SubjectRightsService', rpc_method_handlers)
@@ -491,8 +527,15 @@ def add_SubjectRightsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubjectRightsService:
-    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22; for after death, French Data
-    Protection Act Art. 85): requests with a statutory clock, and evidence of how they ended.
+    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22): requests with a statutory clock, and
+    evidence of how they ended. What a person wants for after death is `DirectiveService`'s.
+
+    Events on the feed, whose target is the request: `rights.request_created`,
+    `rights.identity_attested`, `rights.identity_code_issued`, `rights.request_authorised`,
+    `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
+    `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
+    `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
+    `rights.request_expired`, `rights.request_superseded`.
     """
 
     @staticmethod
@@ -658,6 +701,33 @@ class SubjectRightsService:
             _registered_method=True)
 
     @staticmethod
+    def CollectIdentityCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.SubjectRightsService/CollectIdentityCode',
+            privacyrights_dot_v1_dot_subject__rights__service__pb2.CollectIdentityCodeRequest.SerializeToString,
+            privacyrights_dot_v1_dot_subject__rights__service__pb2.CollectIdentityCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ConfirmIdentityCode(request,
             target,
             options=(),
@@ -701,6 +771,33 @@ class SubjectRightsService:
             '/privacyrights.v1.SubjectRightsService/AuthoriseRightsRequest',
             privacyrights_dot_v1_dot_subject__rights__service__pb2.AuthoriseRightsRequestRequest.SerializeToString,
             privacyrights_dot_v1_dot_subject__rights__service__pb2.AuthoriseRightsRequestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPreAuthorisation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.SubjectRightsService/GetPreAuthorisation',
+            privacyrights_dot_v1_dot_subject__rights__service__pb2.GetPreAuthorisationRequest.SerializeToString,
+            privacyrights_dot_v1_dot_subject__rights__service__pb2.GetPreAuthorisationResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -847,6 +944,33 @@ class SubjectRightsService:
             _registered_method=True)
 
     @staticmethod
+    def RecordSubjectNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.SubjectRightsService/RecordSubjectNotice',
+            privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordSubjectNoticeRequest.SerializeToString,
+            privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordSubjectNoticeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DownloadExport(request,
             target,
             options=(),
@@ -863,6 +987,33 @@ class SubjectRightsService:
             '/privacyrights.v1.SubjectRightsService/DownloadExport',
             privacyrights_dot_v1_dot_subject__rights__service__pb2.DownloadExportRequest.SerializeToString,
             privacyrights_dot_v1_dot_subject__rights__service__pb2.DownloadExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.SubjectRightsService/DeleteExport',
+            privacyrights_dot_v1_dot_subject__rights__service__pb2.DeleteExportRequest.SerializeToString,
+            privacyrights_dot_v1_dot_subject__rights__service__pb2.DeleteExportResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -917,114 +1068,6 @@ class SubjectRightsService:
             '/privacyrights.v1.SubjectRightsService/ListErasures',
             privacyrights_dot_v1_dot_subject__rights__service__pb2.ListErasuresRequest.SerializeToString,
             privacyrights_dot_v1_dot_subject__rights__service__pb2.ListErasuresResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RecordDirective(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/privacyrights.v1.SubjectRightsService/RecordDirective',
-            privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordDirectiveRequest.SerializeToString,
-            privacyrights_dot_v1_dot_subject__rights__service__pb2.RecordDirectiveResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def RevokeDirective(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/privacyrights.v1.SubjectRightsService/RevokeDirective',
-            privacyrights_dot_v1_dot_subject__rights__service__pb2.RevokeDirectiveRequest.SerializeToString,
-            privacyrights_dot_v1_dot_subject__rights__service__pb2.RevokeDirectiveResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListDirectives(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/privacyrights.v1.SubjectRightsService/ListDirectives',
-            privacyrights_dot_v1_dot_subject__rights__service__pb2.ListDirectivesRequest.SerializeToString,
-            privacyrights_dot_v1_dot_subject__rights__service__pb2.ListDirectivesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ActivateDirectives(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/privacyrights.v1.SubjectRightsService/ActivateDirectives',
-            privacyrights_dot_v1_dot_subject__rights__service__pb2.ActivateDirectivesRequest.SerializeToString,
-            privacyrights_dot_v1_dot_subject__rights__service__pb2.ActivateDirectivesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,8 +27,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SubjectRightsServiceStub:
-    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22; for after death, French Data
-    Protection Act Art. 85): requests with a statutory clock, and evidence of how they ended.
+    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22): requests with a statutory clock, and
+    evidence of how they ended. What a person wants for after death is `DirectiveService`'s.
+
+    Events on the feed, whose target is the request: `rights.request_created`,
+    `rights.identity_attested`, `rights.identity_code_issued`, `rights.request_authorised`,
+    `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
+    `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
+    `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
+    `rights.request_expired`, `rights.request_superseded`.
     """
 
     @_typing.overload
@@ -37,17 +44,19 @@ class SubjectRightsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SubjectRightsServiceAsyncStub: ...
     CreateRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.CreateRightsRequestRequest, _subject_rights_service_pb2.CreateRightsRequestResponse]
     """Receives a request. Its clock begins with `receive_time`: one calendar month in the tenant's
-    time zone (Art. 12(3)).
+    time zone (Art. 12(3)). Only verified requests stand in each other's way.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / PURPOSE_NOT_FOUND.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - NOT_FOUND, PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND: of fields that aren't built yet.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
     BatchCreateRightsRequests: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.BatchCreateRightsRequestsRequest, _subject_rights_service_pb2.BatchCreateRightsRequestsResponse]
-    """Receives up to 100 requests of one tenant and role, each with its own outcome.
+    """Receives up to 100 requests of one tenant and role, each with its own outcome. A repeat returns
+    the first outcome of what was created, and tries again what was not.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -57,13 +66,16 @@ class SubjectRightsServiceStub:
     """Returns a request with its state, clock and outcome.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     """
     ListRightsRequests: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListRightsRequestsRequest, _subject_rights_service_pb2.ListRightsRequestsResponse]
     """Lists a tenant's requests of one role, the one that is due first at the top.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, CONSISTENCY_TOKEN_INVALID: of `consistency`, which isn't built yet.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
     AttestIdentity: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.AttestIdentityRequest, _subject_rights_service_pb2.AttestIdentityResponse]
     """Attests that the requester is the person, as the platform's login established it.
@@ -74,20 +86,36 @@ class SubjectRightsServiceStub:
     - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
     """
     IssueIdentityCode: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.IssueIdentityCodeRequest, _subject_rights_service_pb2.IssueIdentityCodeResponse]
-    """Issues a one-time code to the person; it is delivered through the feed, and kept as a hash.
+    """Issues a one-time code for the person, and ends the one before it. Whoever runs the channel is
+    told on the feed (`rights.identity_code_issued`), collects the code and sends it; from then on it
+    is kept as a hash.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: too many codes were issued.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION / SUBJECT_ERASED.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: too many codes were issued for the request.
     """
-    ConfirmIdentityCode: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ConfirmIdentityCodeRequest, _subject_rights_service_pb2.ConfirmIdentityCodeResponse]
-    """Verifies the person by the one-time code.
+    CollectIdentityCode: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.CollectIdentityCodeRequest, _subject_rights_service_pb2.CollectIdentityCodeResponse]
+    """Gives the code to the service that delivers it: once, and a repeat with the same `request_id` the
+    same. The address is the deliverer's to know: none is kept here. That it was given is a ledger
+    entry.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED / ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED: none waits to be delivered.
+    - FAILED_PRECONDITION, SUBJECT_ERASED.
+    """
+    ConfirmIdentityCode: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ConfirmIdentityCodeRequest, _subject_rights_service_pb2.ConfirmIdentityCodeResponse]
+    """Verifies the person by the one-time code. A wrong code is an answer and not an error, since the
+    try counts.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
+    - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED: none was issued, it has expired, or no try is left.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     """
     AuthoriseRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.AuthoriseRightsRequestRequest, _subject_rights_service_pb2.AuthoriseRightsRequestResponse]
     """Records the tenant's instruction to execute a request about its end-user: the tenant is the
@@ -98,24 +126,32 @@ class SubjectRightsServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `instruction` under.
     """
+    GetPreAuthorisation: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.GetPreAuthorisationRequest, _subject_rights_service_pb2.GetPreAuthorisationResponse]
+    """Returns which kinds of requests a tenant has authorised in advance; none, if it never did.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    """
     UpdatePreAuthorisation: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.UpdatePreAuthorisationRequest, _subject_rights_service_pb2.UpdatePreAuthorisationResponse]
-    """Lets a tenant authorise kinds of requests in advance.
+    """Lets a tenant authorise kinds of requests in advance, or take that back (AIP-134, AIP-156).
+    Requests that wait already go on waiting.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     ExecuteRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ExecuteRightsRequestRequest, _subject_rights_service_pb2.ExecuteRightsRequestResponse]
     """Does what the request asks for: makes the export, destroys the keys, restricts, rectifies. The
-    answer is the request as it stands then – completed only when every concerned holder confirmed.
-    Only the life of the subject that the request was received for is touched. If that one has ended
-    meanwhile, there is nothing left to do, and the request is completed with that end as the proof.
+    answer is the request as it stands then – completed only when every concerned holder confirmed;
+    until then it is in progress, and `outcomes` says who is missing. Only the life of the subject
+    that the request was received for is touched. If that one has ended meanwhile, there is nothing
+    left to do, and the request is completed with that end as the proof.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION /
-      LEGAL_HOLD.
+    - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, which isn't built yet.
     """
     ExtendRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ExtendRightsRequestRequest, _subject_rights_service_pb2.ExtendRightsRequestResponse]
     """Extends the clock once, by at most two months, with a reason given within the first (Art. 12(3)).
@@ -124,12 +160,15 @@ class SubjectRightsServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, EXTENSION_TOO_LATE / ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under.
     """
     RefuseRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RefuseRightsRequestRequest, _subject_rights_service_pb2.RefuseRightsRequestResponse]
-    """Refuses a request on one of the grounds that the law offers against its kind.
+    """Refuses a request, or some of the categories that it is about, on one of the grounds that the law
+    offers against its kind.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+    - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under;
       execute the request instead, which has nothing left to do.
@@ -141,77 +180,76 @@ class SubjectRightsServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     """
+    RecordSubjectNotice: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RecordSubjectNoticeRequest, _subject_rights_service_pb2.RecordSubjectNoticeResponse]
+    """Records that the person was told something about a request: that it is extended, refused or done
+    (Art. 12(3), (4)), or that a restriction will be lifted (Art. 18(3)).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    """
     DownloadExport: _grpc.UnaryStreamMultiCallable[_subject_rights_service_pb2.DownloadExportRequest, _subject_rights_service_pb2.DownloadExportResponse]
-    """Streams the export of a completed access or portability request, from any offset on. Each
-    download is a ledger entry.
+    """Streams the export of a completed request – access, portability, communication – from any offset
+    on. Each download is a ledger entry.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / EXPORT_NOT_FOUND.
     - FAILED_PRECONDITION, EXPORT_EXPIRED / SUBJECT_ERASED.
     """
-    GetErasureCertificate: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.GetErasureCertificateRequest, _subject_rights_service_pb2.GetErasureCertificateResponse]
-    """Returns the signed certificate of an erasure: a JWS that anyone can verify offline.
+    DeleteExport: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.DeleteExportRequest, _subject_rights_service_pb2.DeleteExportResponse]
+    """Deletes an export before its time, for example once the person has it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / EXPORT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    """
+    GetErasureCertificate: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.GetErasureCertificateRequest, _subject_rights_service_pb2.GetErasureCertificateResponse]
+    """Returns the signed certificate of an erasure: a JWS that anyone can verify offline. Where a hold
+    kept something, a later certificate replaces the first when that has been erased as well.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
     """
     ListErasures: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListErasuresRequest, _subject_rights_service_pb2.ListErasuresResponse]
     """Lists erasures since a watermark, so that whoever restores a backup can replay them. Replaying
     one twice does no harm, and is meant to happen: an erasure is seen a little later than its time
-    says, so that the watermark lies an hour before the reading began.
+    says, so that the watermark lies an hour before the reading began. A holder learns which of its
+    people an entry is about from `RecordsService.BatchGetSubjects`.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
-    RecordDirective: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RecordDirectiveRequest, _subject_rights_service_pb2.RecordDirectiveResponse]
-    """Records what a person wants to happen with the data after death.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
-    """
-    RevokeDirective: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RevokeDirectiveRequest, _subject_rights_service_pb2.RevokeDirectiveResponse]
-    """Revokes a directive.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-    """
-    ListDirectives: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListDirectivesRequest, _subject_rights_service_pb2.ListDirectivesResponse]
-    """Lists a subject's directives, newest first.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
-    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    """
-    ActivateDirectives: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ActivateDirectivesRequest, _subject_rights_service_pb2.ActivateDirectivesResponse]
-    """Puts a subject's directives into effect on evidence of death.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-    """
 
 @_typing.type_check_only
 class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
-    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22; for after death, French Data
-    Protection Act Art. 85): requests with a statutory clock, and evidence of how they ended.
+    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22): requests with a statutory clock, and
+    evidence of how they ended. What a person wants for after death is `DirectiveService`'s.
+
+    Events on the feed, whose target is the request: `rights.request_created`,
+    `rights.identity_attested`, `rights.identity_code_issued`, `rights.request_authorised`,
+    `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
+    `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
+    `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
+    `rights.request_expired`, `rights.request_superseded`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.CreateRightsRequestRequest, _subject_rights_service_pb2.CreateRightsRequestResponse]  # type: ignore[assignment]
     """Receives a request. Its clock begins with `receive_time`: one calendar month in the tenant's
-    time zone (Art. 12(3)).
+    time zone (Art. 12(3)). Only verified requests stand in each other's way.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / PURPOSE_NOT_FOUND.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - NOT_FOUND, PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND: of fields that aren't built yet.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
     BatchCreateRightsRequests: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.BatchCreateRightsRequestsRequest, _subject_rights_service_pb2.BatchCreateRightsRequestsResponse]  # type: ignore[assignment]
-    """Receives up to 100 requests of one tenant and role, each with its own outcome.
+    """Receives up to 100 requests of one tenant and role, each with its own outcome. A repeat returns
+    the first outcome of what was created, and tries again what was not.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -221,13 +259,16 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     """Returns a request with its state, clock and outcome.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     """
     ListRightsRequests: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListRightsRequestsRequest, _subject_rights_service_pb2.ListRightsRequestsResponse]  # type: ignore[assignment]
     """Lists a tenant's requests of one role, the one that is due first at the top.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, CONSISTENCY_TOKEN_INVALID: of `consistency`, which isn't built yet.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
     AttestIdentity: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.AttestIdentityRequest, _subject_rights_service_pb2.AttestIdentityResponse]  # type: ignore[assignment]
     """Attests that the requester is the person, as the platform's login established it.
@@ -238,20 +279,36 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
     """
     IssueIdentityCode: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.IssueIdentityCodeRequest, _subject_rights_service_pb2.IssueIdentityCodeResponse]  # type: ignore[assignment]
-    """Issues a one-time code to the person; it is delivered through the feed, and kept as a hash.
+    """Issues a one-time code for the person, and ends the one before it. Whoever runs the channel is
+    told on the feed (`rights.identity_code_issued`), collects the code and sends it; from then on it
+    is kept as a hash.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: too many codes were issued.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION / SUBJECT_ERASED.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: too many codes were issued for the request.
     """
-    ConfirmIdentityCode: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ConfirmIdentityCodeRequest, _subject_rights_service_pb2.ConfirmIdentityCodeResponse]  # type: ignore[assignment]
-    """Verifies the person by the one-time code.
+    CollectIdentityCode: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.CollectIdentityCodeRequest, _subject_rights_service_pb2.CollectIdentityCodeResponse]  # type: ignore[assignment]
+    """Gives the code to the service that delivers it: once, and a repeat with the same `request_id` the
+    same. The address is the deliverer's to know: none is kept here. That it was given is a ledger
+    entry.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED / ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED: none waits to be delivered.
+    - FAILED_PRECONDITION, SUBJECT_ERASED.
+    """
+    ConfirmIdentityCode: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ConfirmIdentityCodeRequest, _subject_rights_service_pb2.ConfirmIdentityCodeResponse]  # type: ignore[assignment]
+    """Verifies the person by the one-time code. A wrong code is an answer and not an error, since the
+    try counts.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
+    - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED: none was issued, it has expired, or no try is left.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     """
     AuthoriseRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.AuthoriseRightsRequestRequest, _subject_rights_service_pb2.AuthoriseRightsRequestResponse]  # type: ignore[assignment]
     """Records the tenant's instruction to execute a request about its end-user: the tenant is the
@@ -262,24 +319,32 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `instruction` under.
     """
+    GetPreAuthorisation: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.GetPreAuthorisationRequest, _subject_rights_service_pb2.GetPreAuthorisationResponse]  # type: ignore[assignment]
+    """Returns which kinds of requests a tenant has authorised in advance; none, if it never did.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    """
     UpdatePreAuthorisation: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.UpdatePreAuthorisationRequest, _subject_rights_service_pb2.UpdatePreAuthorisationResponse]  # type: ignore[assignment]
-    """Lets a tenant authorise kinds of requests in advance.
+    """Lets a tenant authorise kinds of requests in advance, or take that back (AIP-134, AIP-156).
+    Requests that wait already go on waiting.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     ExecuteRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ExecuteRightsRequestRequest, _subject_rights_service_pb2.ExecuteRightsRequestResponse]  # type: ignore[assignment]
     """Does what the request asks for: makes the export, destroys the keys, restricts, rectifies. The
-    answer is the request as it stands then – completed only when every concerned holder confirmed.
-    Only the life of the subject that the request was received for is touched. If that one has ended
-    meanwhile, there is nothing left to do, and the request is completed with that end as the proof.
+    answer is the request as it stands then – completed only when every concerned holder confirmed;
+    until then it is in progress, and `outcomes` says who is missing. Only the life of the subject
+    that the request was received for is touched. If that one has ended meanwhile, there is nothing
+    left to do, and the request is completed with that end as the proof.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION /
-      LEGAL_HOLD.
+    - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, which isn't built yet.
     """
     ExtendRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ExtendRightsRequestRequest, _subject_rights_service_pb2.ExtendRightsRequestResponse]  # type: ignore[assignment]
     """Extends the clock once, by at most two months, with a reason given within the first (Art. 12(3)).
@@ -288,12 +353,15 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, EXTENSION_TOO_LATE / ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under.
     """
     RefuseRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RefuseRightsRequestRequest, _subject_rights_service_pb2.RefuseRightsRequestResponse]  # type: ignore[assignment]
-    """Refuses a request on one of the grounds that the law offers against its kind.
+    """Refuses a request, or some of the categories that it is about, on one of the grounds that the law
+    offers against its kind.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+    - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under;
       execute the request instead, which has nothing left to do.
@@ -305,60 +373,57 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     """
+    RecordSubjectNotice: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RecordSubjectNoticeRequest, _subject_rights_service_pb2.RecordSubjectNoticeResponse]  # type: ignore[assignment]
+    """Records that the person was told something about a request: that it is extended, refused or done
+    (Art. 12(3), (4)), or that a restriction will be lifted (Art. 18(3)).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    """
     DownloadExport: _aio.UnaryStreamMultiCallable[_subject_rights_service_pb2.DownloadExportRequest, _subject_rights_service_pb2.DownloadExportResponse]  # type: ignore[assignment]
-    """Streams the export of a completed access or portability request, from any offset on. Each
-    download is a ledger entry.
+    """Streams the export of a completed request – access, portability, communication – from any offset
+    on. Each download is a ledger entry.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / EXPORT_NOT_FOUND.
     - FAILED_PRECONDITION, EXPORT_EXPIRED / SUBJECT_ERASED.
     """
-    GetErasureCertificate: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.GetErasureCertificateRequest, _subject_rights_service_pb2.GetErasureCertificateResponse]  # type: ignore[assignment]
-    """Returns the signed certificate of an erasure: a JWS that anyone can verify offline.
+    DeleteExport: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.DeleteExportRequest, _subject_rights_service_pb2.DeleteExportResponse]  # type: ignore[assignment]
+    """Deletes an export before its time, for example once the person has it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / EXPORT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    """
+    GetErasureCertificate: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.GetErasureCertificateRequest, _subject_rights_service_pb2.GetErasureCertificateResponse]  # type: ignore[assignment]
+    """Returns the signed certificate of an erasure: a JWS that anyone can verify offline. Where a hold
+    kept something, a later certificate replaces the first when that has been erased as well.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
     """
     ListErasures: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListErasuresRequest, _subject_rights_service_pb2.ListErasuresResponse]  # type: ignore[assignment]
     """Lists erasures since a watermark, so that whoever restores a backup can replay them. Replaying
     one twice does no harm, and is meant to happen: an erasure is seen a little later than its time
-    says, so that the watermark lies an hour before the reading began.
+    says, so that the watermark lies an hour before the reading began. A holder learns which of its
+    people an entry is about from `RecordsService.BatchGetSubjects`.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
-    RecordDirective: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RecordDirectiveRequest, _subject_rights_service_pb2.RecordDirectiveResponse]  # type: ignore[assignment]
-    """Records what a person wants to happen with the data after death.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
-    """
-    RevokeDirective: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.RevokeDirectiveRequest, _subject_rights_service_pb2.RevokeDirectiveResponse]  # type: ignore[assignment]
-    """Revokes a directive.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-    """
-    ListDirectives: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListDirectivesRequest, _subject_rights_service_pb2.ListDirectivesResponse]  # type: ignore[assignment]
-    """Lists a subject's directives, newest first.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
-    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    """
-    ActivateDirectives: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ActivateDirectivesRequest, _subject_rights_service_pb2.ActivateDirectivesResponse]  # type: ignore[assignment]
-    """Puts a subject's directives into effect on evidence of death.
-
-    Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-    """
 
 class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22; for after death, French Data
-    Protection Act Art. 85): requests with a statutory clock, and evidence of how they ended.
+    """Fulfils the rights of data subjects (GDPR Art. 12, 15–22): requests with a statutory clock, and
+    evidence of how they ended. What a person wants for after death is `DirectiveService`'s.
+
+    Events on the feed, whose target is the request: `rights.request_created`,
+    `rights.identity_attested`, `rights.identity_code_issued`, `rights.request_authorised`,
+    `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
+    `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
+    `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
+    `rights.request_expired`, `rights.request_superseded`.
     """
 
     @_abc_1.abstractmethod
@@ -368,11 +433,12 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.CreateRightsRequestResponse, _abc.Awaitable[_subject_rights_service_pb2.CreateRightsRequestResponse]]:
         """Receives a request. Its clock begins with `receive_time`: one calendar month in the tenant's
-        time zone (Art. 12(3)).
+        time zone (Art. 12(3)). Only verified requests stand in each other's way.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / PURPOSE_NOT_FOUND.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - NOT_FOUND, PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND: of fields that aren't built yet.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
         - FAILED_PRECONDITION, SUBJECT_ERASED.
@@ -384,7 +450,8 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.BatchCreateRightsRequestsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.BatchCreateRightsRequestsResponse, _abc.Awaitable[_subject_rights_service_pb2.BatchCreateRightsRequestsResponse]]:
-        """Receives up to 100 requests of one tenant and role, each with its own outcome.
+        """Receives up to 100 requests of one tenant and role, each with its own outcome. A repeat returns
+        the first outcome of what was created, and tries again what was not.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -400,7 +467,8 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a request with its state, clock and outcome.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -412,7 +480,9 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a tenant's requests of one role, the one that is due first at the top.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, CONSISTENCY_TOKEN_INVALID: of `consistency`, which isn't built yet.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -435,12 +505,31 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.IssueIdentityCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.IssueIdentityCodeResponse, _abc.Awaitable[_subject_rights_service_pb2.IssueIdentityCodeResponse]]:
-        """Issues a one-time code to the person; it is delivered through the feed, and kept as a hash.
+        """Issues a one-time code for the person, and ends the one before it. Whoever runs the channel is
+        told on the feed (`rights.identity_code_issued`), collects the code and sends it; from then on it
+        is kept as a hash.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: too many codes were issued.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION / SUBJECT_ERASED.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: too many codes were issued for the request.
+        """
+
+    @_abc_1.abstractmethod
+    def CollectIdentityCode(
+        self,
+        request: _subject_rights_service_pb2.CollectIdentityCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subject_rights_service_pb2.CollectIdentityCodeResponse, _abc.Awaitable[_subject_rights_service_pb2.CollectIdentityCodeResponse]]:
+        """Gives the code to the service that delivers it: once, and a repeat with the same `request_id` the
+        same. The address is the deliverer's to know: none is kept here. That it was given is a ledger
+        entry.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED: none waits to be delivered.
+        - FAILED_PRECONDITION, SUBJECT_ERASED.
         """
 
     @_abc_1.abstractmethod
@@ -449,12 +538,15 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.ConfirmIdentityCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.ConfirmIdentityCodeResponse, _abc.Awaitable[_subject_rights_service_pb2.ConfirmIdentityCodeResponse]]:
-        """Verifies the person by the one-time code.
+        """Verifies the person by the one-time code. A wrong code is an answer and not an error, since the
+        try counts.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED / ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
+        - FAILED_PRECONDITION, IDENTITY_CODE_REJECTED: none was issued, it has expired, or no try is left.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION.
         """
 
     @_abc_1.abstractmethod
@@ -473,16 +565,29 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetPreAuthorisation(
+        self,
+        request: _subject_rights_service_pb2.GetPreAuthorisationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subject_rights_service_pb2.GetPreAuthorisationResponse, _abc.Awaitable[_subject_rights_service_pb2.GetPreAuthorisationResponse]]:
+        """Returns which kinds of requests a tenant has authorised in advance; none, if it never did.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def UpdatePreAuthorisation(
         self,
         request: _subject_rights_service_pb2.UpdatePreAuthorisationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.UpdatePreAuthorisationResponse, _abc.Awaitable[_subject_rights_service_pb2.UpdatePreAuthorisationResponse]]:
-        """Lets a tenant authorise kinds of requests in advance.
+        """Lets a tenant authorise kinds of requests in advance, or take that back (AIP-134, AIP-156).
+        Requests that wait already go on waiting.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -492,15 +597,16 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.ExecuteRightsRequestResponse, _abc.Awaitable[_subject_rights_service_pb2.ExecuteRightsRequestResponse]]:
         """Does what the request asks for: makes the export, destroys the keys, restricts, rectifies. The
-        answer is the request as it stands then – completed only when every concerned holder confirmed.
-        Only the life of the subject that the request was received for is touched. If that one has ended
-        meanwhile, there is nothing left to do, and the request is completed with that end as the proof.
+        answer is the request as it stands then – completed only when every concerned holder confirmed;
+        until then it is in progress, and `outcomes` says who is missing. Only the life of the subject
+        that the request was received for is touched. If that one has ended meanwhile, there is nothing
+        left to do, and the request is completed with that end as the proof.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION /
-          LEGAL_HOLD.
+        - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, which isn't built yet.
         """
 
     @_abc_1.abstractmethod
@@ -515,6 +621,7 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, EXTENSION_TOO_LATE / ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under.
         """
 
     @_abc_1.abstractmethod
@@ -523,10 +630,12 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.RefuseRightsRequestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.RefuseRightsRequestResponse, _abc.Awaitable[_subject_rights_service_pb2.RefuseRightsRequestResponse]]:
-        """Refuses a request on one of the grounds that the law offers against its kind.
+        """Refuses a request, or some of the categories that it is about, on one of the grounds that the law
+        offers against its kind.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+        - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
         - FAILED_PRECONDITION, SUBJECT_ERASED: there is no key any more to keep `explanation` under;
           execute the request instead, which has nothing left to do.
@@ -546,17 +655,44 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def RecordSubjectNotice(
+        self,
+        request: _subject_rights_service_pb2.RecordSubjectNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subject_rights_service_pb2.RecordSubjectNoticeResponse, _abc.Awaitable[_subject_rights_service_pb2.RecordSubjectNoticeResponse]]:
+        """Records that the person was told something about a request: that it is extended, refused or done
+        (Art. 12(3), (4)), or that a restriction will be lifted (Art. 18(3)).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        """
+
+    @_abc_1.abstractmethod
     def DownloadExport(
         self,
         request: _subject_rights_service_pb2.DownloadExportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_subject_rights_service_pb2.DownloadExportResponse], _abc.AsyncIterator[_subject_rights_service_pb2.DownloadExportResponse]]:
-        """Streams the export of a completed access or portability request, from any offset on. Each
-        download is a ledger entry.
+        """Streams the export of a completed request – access, portability, communication – from any offset
+        on. Each download is a ledger entry.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / EXPORT_NOT_FOUND.
         - FAILED_PRECONDITION, EXPORT_EXPIRED / SUBJECT_ERASED.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteExport(
+        self,
+        request: _subject_rights_service_pb2.DeleteExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subject_rights_service_pb2.DeleteExportResponse, _abc.Awaitable[_subject_rights_service_pb2.DeleteExportResponse]]:
+        """Deletes an export before its time, for example once the person has it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / EXPORT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -565,10 +701,12 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.GetErasureCertificateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.GetErasureCertificateResponse, _abc.Awaitable[_subject_rights_service_pb2.GetErasureCertificateResponse]]:
-        """Returns the signed certificate of an erasure: a JWS that anyone can verify offline.
+        """Returns the signed certificate of an erasure: a JWS that anyone can verify offline. Where a hold
+        kept something, a later certificate replaces the first when that has been erased as well.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND / CERTIFICATE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -579,62 +717,11 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_subject_rights_service_pb2.ListErasuresResponse, _abc.Awaitable[_subject_rights_service_pb2.ListErasuresResponse]]:
         """Lists erasures since a watermark, so that whoever restores a backup can replay them. Replaying
         one twice does no harm, and is meant to happen: an erasure is seen a little later than its time
-        says, so that the watermark lies an hour before the reading began.
+        says, so that the watermark lies an hour before the reading began. A holder learns which of its
+        people an entry is about from `RecordsService.BatchGetSubjects`.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        """
-
-    @_abc_1.abstractmethod
-    def RecordDirective(
-        self,
-        request: _subject_rights_service_pb2.RecordDirectiveRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_subject_rights_service_pb2.RecordDirectiveResponse, _abc.Awaitable[_subject_rights_service_pb2.RecordDirectiveResponse]]:
-        """Records what a person wants to happen with the data after death.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
-        """
-
-    @_abc_1.abstractmethod
-    def RevokeDirective(
-        self,
-        request: _subject_rights_service_pb2.RevokeDirectiveRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_subject_rights_service_pb2.RevokeDirectiveResponse, _abc.Awaitable[_subject_rights_service_pb2.RevokeDirectiveResponse]]:
-        """Revokes a directive.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
-        """
-
-    @_abc_1.abstractmethod
-    def ListDirectives(
-        self,
-        request: _subject_rights_service_pb2.ListDirectivesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_subject_rights_service_pb2.ListDirectivesResponse, _abc.Awaitable[_subject_rights_service_pb2.ListDirectivesResponse]]:
-        """Lists a subject's directives, newest first.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
-        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        """
-
-    @_abc_1.abstractmethod
-    def ActivateDirectives(
-        self,
-        request: _subject_rights_service_pb2.ActivateDirectivesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_subject_rights_service_pb2.ActivateDirectivesResponse, _abc.Awaitable[_subject_rights_service_pb2.ActivateDirectivesResponse]]:
-        """Puts a subject's directives into effect on evidence of death.
-
-        Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
         """
 
 def add_SubjectRightsServiceServicer_to_server(servicer: SubjectRightsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

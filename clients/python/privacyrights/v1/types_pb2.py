@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from privacyrights.v1 import error_reason_pb2 as privacyrights_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprivacyrights/v1/types.proto\x12\x10privacyrights.v1\x1a#privacyrights/v1/error_reason.proto\"g\n\x07Subject\x12$\n\x04role\x18\x01 \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x12\n\nsubject_id\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\x03\"Q\n\x0b\x43onsistency\x12\x1b\n\x11\x61t_least_as_fresh\x18\x01 \x01(\tH\x00\x12\x16\n\x0clinearizable\x18\x02 \x01(\x08H\x00\x42\r\n\x0brequirement\"\\\n\x0bItemFailure\x12-\n\x06reason\x18\x01 \x01(\x0e\x32\x1d.privacyrights.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t*E\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fROLE_CONTROLLER\x10\x01\x12\x12\n\x0eROLE_PROCESSOR\x10\x02\x42\x36\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprivacyrights/v1/types.proto\x12\x10privacyrights.v1\x1a#privacyrights/v1/error_reason.proto\"\x89\x01\n\x07Subject\x12$\n\x04role\x18\x01 \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x14\n\nsubject_id\x18\x03 \x01(\tH\x00\x12\x14\n\nvisitor_id\x18\x04 \x01(\tH\x00\x12\x12\n\ngeneration\x18\x05 \x01(\x03\x42\x08\n\x06person\"Q\n\x0b\x43onsistency\x12\x1b\n\x11\x61t_least_as_fresh\x18\x01 \x01(\tH\x00\x12\x16\n\x0clinearizable\x18\x02 \x01(\x08H\x00\x42\r\n\x0brequirement\"\\\n\x0bItemFailure\x12-\n\x06reason\x18\x01 \x01(\x0e\x32\x1d.privacyrights.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t*E\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x13\n\x0fROLE_CONTROLLER\x10\x01\x12\x12\n\x0eROLE_PROCESSOR\x10\x02\x42\x36\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +33,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'privacyrights.v1.types_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020privacyrights.v1P\001Z privacyrights/v1;privacyrightsv1'
-  _globals['_ROLE']._serialized_start=369
-  _globals['_ROLE']._serialized_end=438
-  _globals['_SUBJECT']._serialized_start=87
-  _globals['_SUBJECT']._serialized_end=190
-  _globals['_CONSISTENCY']._serialized_start=192
-  _globals['_CONSISTENCY']._serialized_end=273
-  _globals['_ITEMFAILURE']._serialized_start=275
-  _globals['_ITEMFAILURE']._serialized_end=367
+  _globals['_ROLE']._serialized_start=404
+  _globals['_ROLE']._serialized_end=473
+  _globals['_SUBJECT']._serialized_start=88
+  _globals['_SUBJECT']._serialized_end=225
+  _globals['_CONSISTENCY']._serialized_start=227
+  _globals['_CONSISTENCY']._serialized_end=308
+  _globals['_ITEMFAILURE']._serialized_start=310
+  _globals['_ITEMFAILURE']._serialized_end=402
 # @@protoc_insertion_point(module_scope)
