@@ -26,8 +26,13 @@ class Batch:
         self._ledger = layout.place(LEDGER)
         self._changes = changes
 
-    async def run(self, *, commit_seconds: float) -> dict[Pending, Receipt | Exception]:
+    async def run(
+        self, *, commit_seconds: float, has_repeats: bool = True
+    ) -> dict[Pending, Receipt | Exception]:
         """Make the changes durable, and return the answer to each; repeats write nothing.
+
+        Unless it is said that it *has_repeats*, none is looked for: if there is one, its
+        record exists and the batch is refused.
 
         Raises:
             WriteRefusedError: a document was refused; nothing was written.
@@ -36,7 +41,7 @@ class Batch:
         """
         answers: dict[Pending, Receipt | Exception] = {}
         async with self._driver.transaction() as transaction:
-            first_calls = await self._first_calls(transaction)
+            first_calls = await self._first_calls(transaction) if has_repeats else {}
             fresh: list[Pending] = []
             repeats: list[tuple[Pending, Document]] = []
             for change in self._changes:
@@ -51,6 +56,9 @@ class Batch:
             # After the heads: of two who give the same places, one loses before much was done.
             if positions := [each for change in fresh for each in change.positions]:
                 await transaction.update(self._ledger, positions)
+            if not (has_repeats or any(change.places for change in fresh)):
+                # Also a change that does nothing at all is told a time of the database.
+                await transaction.find(self._idempotency, {"_id": {"$in": []}})
             # Also when nothing was written: what a repeat is told must be durable, too.
             time = token.encode(await transaction.commit(seconds=commit_seconds))
         answers.update(dict.fromkeys(fresh, Receipt(time)))
@@ -59,9 +67,6 @@ class Batch:
 
     async def _first_calls(self, transaction: Transaction) -> dict[str, Document]:
         keys = [change.once.key for change in self._changes if change.once is not None]
-        if not keys and any(change.places for change in self._changes):
-            return {}
-        # Also for a change that does nothing at all: its token needs a time.
         found = await transaction.find(self._idempotency, {"_id": {"$in": keys}})
         return {record["_id"]: record for record in found}
 

@@ -14,15 +14,21 @@ from typing import TypeVar
 import structlog
 
 from server.domain.change import Change, Committed
-from server.domain.errors import ConflictError, StorageUnavailableError
+from server.domain.errors import (
+    ConflictError,
+    LimitExceededError,
+    StorageUnavailableError,
+)
 from server.domain.ports import Clock
 from server.storage.batch import Batch, verdict
 from server.storage.collections import Layout
 from server.storage.documents import from_value
 from server.storage.driver import Driver
 from server.storage.failures import TransactionAbortedError, WriteRefusedError
+from server.storage.gathering import Gathering
 from server.storage.pending import Compiler, Pending, Receipt, Target
 from server.storage.place import Place
+from server.storage.turns import Turns
 
 E = TypeVar("E")
 
@@ -37,18 +43,25 @@ class CommitLimits:
     """How changes are gathered into transactions.
 
     Shapes:
-        in_flight: transactions under way at a time.
+        in_flight: most transactions under way at a time.
+        crowd: changes that must wait so that a further transaction begins beside the first,
+            unless that one is held up: each has its cost, which is divided among its changes.
         batch_max: most changes in one.
         batch_bytes: most bytes of documents in one; a command of MongoDB takes 16 MiB.
+        change_bytes: most bytes of documents in one change.
         waiting_bytes: most bytes of changes that wait; beyond it callers are told to come back.
+        gather_seconds: how long changes of several callers wait at most for more of them.
         seconds: how long a change is tried before its caller is told that nobody knows.
         remembered: how long a repeat of a call is recognised.
     """
 
     in_flight: int = 2
+    crowd: int = 64
     batch_max: int = 256
     batch_bytes: int = 8 * 1024 * 1024
+    change_bytes: int = 32 * 1024 * 1024
     waiting_bytes: int = 64 * 1024 * 1024
+    gather_seconds: float = 0.02
     seconds: float = 10
     remembered: timedelta = timedelta(days=7)
 
@@ -78,10 +91,13 @@ class MongoCommitter:
         self._limits = limits
         self._wake = wake
         self._compiler = Compiler(driver, layout)
+        self._gathering = Gathering(limits.gather_seconds)
         self._queue: deque[Pending] = deque()
         self._claims: dict[Target, Pending] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turns = Turns()
         self._in_flight = 0
+        self._held_up = 0
         self._unanswered = 0
         self._is_closed = False
 
@@ -97,9 +113,12 @@ class MongoCommitter:
             RequestIdReusedError: the request id belongs to a call with another content.
             StorageUnavailableError: the database can't confirm; the change may or may not hold,
                 and a repeat with the same request id tells.
+            LimitExceededError: the change is larger than a transaction should be.
             NotStorableError: the change breaks a validator: a programming error.
         """
         pending = self._compiler.compile(change, self._clock.now() + self._limits.remembered)
+        if pending.size > self._limits.change_bytes:
+            raise LimitExceededError(what="bytes of a change", limit=self._limits.change_bytes)
         if self._is_closed or self._unanswered + pending.size > self._limits.waiting_bytes:
             raise StorageUnavailableError
         self._unanswered += pending.size
@@ -116,32 +135,46 @@ class MongoCommitter:
     async def drain(self, seconds: float) -> bool:
         """Take no more changes, finish those taken, and tell whether all were within *seconds*."""
         self._is_closed = True
+        self._turns.end()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         return not self._tasks and not self._queue
 
     def _start(self) -> None:
-        if self._in_flight < self._limits.in_flight:
+        """Begin a further transaction, if it is worth its cost."""
+        if self._in_flight >= self._limits.in_flight:
+            return
+        if self._in_flight == self._held_up or len(self._queue) >= self._limits.crowd:
             self._in_flight += 1
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _work(self) -> None:
-        """Commit batch after batch until nothing waits."""
+        """Commit batch after batch until nothing waits, or another does alone what there is."""
         try:
-            while batch := self._take():
-                try:
-                    await self._settle(batch)
-                except Exception:  # noqa: BLE001 – logged; the next batch must not suffer
-                    _log.exception("commit failed")
-                finally:
-                    # Only a bug, or the end of the process, leaves anybody without an answer.
-                    for pending in batch:
-                        pending.fail(StorageUnavailableError())
-                    self._release(batch)
+            while self._queue:
+                await self._gathering.wait()
+                batch = self._take()
+                with self._gathering.round(len(batch)):
+                    await self._commit(batch)
+                is_alone = self._in_flight - self._held_up == 1
+                if not is_alone and len(self._queue) < self._limits.crowd:
+                    return
         finally:
             self._in_flight -= 1
+
+    async def _commit(self, batch: list[Pending]) -> None:
+        try:
+            if batch:
+                await self._settle(batch)
+        except Exception:  # noqa: BLE001 – logged; the next batch must not suffer
+            _log.exception("commit failed")
+        finally:
+            # Only a bug, or the end of the process, leaves anybody without an answer.
+            for pending in batch:
+                pending.fail(StorageUnavailableError())
+            self._release(batch)
 
     def _take(self) -> list[Pending]:
         """Take the next batch, in which no document is touched twice or by a batch under way."""
@@ -167,9 +200,24 @@ class MongoCommitter:
         for pending in batch:
             for target in pending.expected:
                 del self._claims[target]
-            waiting.extend(pending.rivals)
             self._unanswered -= pending.size
+            self._turns.settled(pending.expected)
+            for rival in pending.rivals:
+                lost = rival.lost_to(pending)
+                if lost is None:
+                    waiting.append(rival)
+                else:
+                    self._refuse(rival, lost)
         self._queue.extendleft(reversed(waiting))
+
+    def _refuse(self, stale: Pending, lost: Target) -> None:
+        """Have *stale* decided again without trying it: what it was decided on has changed."""
+        self._unanswered -= stale.size
+        stale.forget()
+        if self._is_closed:
+            stale.fail(ConflictError())
+        else:
+            self._turns.line_up(lost, stale)
 
     async def _settle(self, batch: list[Pending]) -> None:
         """Answer every change of *batch*."""
@@ -185,10 +233,10 @@ class MongoCommitter:
         for pending in stale:
             pending.fail(ConflictError())
         rest = [pending for pending in batch if pending not in stale]
-        if stale and (not rest or await self._attempt(rest, until) is None):
+        if stale and (not rest or await self._attempt(rest, until, has_repeats=True) is None):
             return
         for pending in rest:
-            refusal = await self._attempt([pending], until)
+            refusal = await self._attempt([pending], until, has_repeats=True)
             if refusal is not None:
                 pending.fail(verdict(refusal))
 
@@ -198,16 +246,24 @@ class MongoCommitter:
         except StorageUnavailableError:
             return set()
 
-    async def _attempt(self, batch: Sequence[Pending], until: float) -> WriteRefusedError | None:
+    async def _attempt(
+        self, batch: Sequence[Pending], until: float, *, has_repeats: bool = False
+    ) -> WriteRefusedError | None:
         """Run *batch* until it is durable, refused, or out of time; answer all unless refused."""
         pause = _FIRST_PAUSE
         while True:
             left = max(0.0, until - time.monotonic())
             try:
                 self._answer(
-                    await Batch(self._driver, self._layout, batch).run(commit_seconds=left)
+                    await Batch(self._driver, self._layout, batch).run(
+                        commit_seconds=left, has_repeats=has_repeats
+                    )
                 )
             except WriteRefusedError as refusal:
+                if not has_repeats:
+                    # Repeats are rare, so that they are looked for only now that there may be one.
+                    has_repeats = True
+                    continue
                 if refusal.place != self._layout.idempotency:
                     return refusal
                 # Another server took the same call meanwhile: the next attempt finds its outcome.
@@ -221,8 +277,18 @@ class MongoCommitter:
             if not left:
                 self._answer(dict.fromkeys(batch, StorageUnavailableError()))
                 return None
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 – spreads load
+            await self._pause(pause)
             pause = min(pause * 2, _LAST_PAUSE)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait about so many *seconds*; whoever waits for a batch needs not wait for this one."""
+        self._held_up += 1
+        try:
+            if self._queue:
+                self._start()
+            await asyncio.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311 – spreads load
+        finally:
+            self._held_up -= 1
 
     def _answer(self, answers: Mapping[Pending, Receipt | Exception]) -> None:
         written: set[Place] = set()

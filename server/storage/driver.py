@@ -21,6 +21,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.write_concern import WriteConcern
 
+from server.domain.errors import LimitExceededError
 from server.storage.failures import (
     NotStorableError,
     translated,
@@ -51,6 +52,7 @@ TUNABLE: Mapping[str, Any] = {
 }
 """What the URI of a deployment may say otherwise."""
 
+MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 MAX_COMMIT_MS = 10_000
 MAX_READ_MS = 10_000
 
@@ -89,11 +91,14 @@ class Driver:
 
         Raises:
             NotStorableError: BSON can't hold it.
+            LimitExceededError: it is larger than MongoDB takes.
         """
         try:
             encoded = bson.encode(document, codec_options=_CODEC)
         except (BSONError, OverflowError):
             raise NotStorableError("a document holds what BSON can't") from None
+        if len(encoded) > MAX_DOCUMENT_BYTES:
+            raise LimitExceededError(what="bytes of a document", limit=MAX_DOCUMENT_BYTES)
         return RawBSONDocument(encoded), len(encoded)
 
     @asynccontextmanager

@@ -55,6 +55,7 @@ class Pending:
         expected: document → the version it must have, or ABSENT.
         size: bytes of what is sent, roughly.
         rivals: changes that touch one of the same documents and so wait for this one.
+        is_durable: whether this very change holds now, and not an earlier one it repeats.
     """
 
     __slots__ = (
@@ -62,6 +63,7 @@ class Pending:
         "deletes",
         "expected",
         "inserts",
+        "is_durable",
         "once",
         "positions",
         "purges",
@@ -80,10 +82,12 @@ class Pending:
         self.expected: dict[Target, int] = {}
         self.size = 0
         self.rivals: list[Pending] = []
+        self.is_durable = False
         self.answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
 
     def succeed(self, receipt: Receipt) -> None:
         """Answer the caller, if it still waits."""
+        self.is_durable = receipt.stored is None
         if not self.answer.done():
             self.answer.set_result(receipt)
 
@@ -91,6 +95,25 @@ class Pending:
         """Refuse the caller, if it still waits."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+    def lost_to(self, rival: Pending) -> Target | None:
+        """Return the document that *rival* has changed in the very version expected here, if any.
+
+        A repeat of *rival* has lost nothing: it gets its answer.
+        """
+        if not rival.is_durable or self._repeats(rival):
+            return None
+        return next((t for t, v in self.expected.items() if rival.expected.get(t) == v), None)
+
+    def _repeats(self, other: Pending) -> bool:
+        return (
+            self.once is not None and other.once is not None and self.once.key == other.once.key
+        )
+
+    def forget(self) -> None:
+        """Give free what was to be sent, of a change that won't be."""
+        for content in (self.inserts, self.replaces, self.deletes, self.purges):
+            content.clear()
 
     @property
     def places(self) -> set[Place]:

@@ -15,47 +15,47 @@ from server.storage.collections import Layout
 from server.storage.documents import from_value, is_left_out, to_entity
 from server.storage.driver import Driver
 from server.storage.failures import INVALID_OPTIONS, DatabaseRefusedError
+from server.storage.gathering import Gathering
 from server.storage.place import Document, Key, Place
 from server.storage.waking import Waking
 
 E = TypeVar("E")
 
-POINT_READS_IN_FLIGHT = 2
-"""Finds that are under way for one collection; what arrives meanwhile waits and goes together."""
+GATHER_SECONDS = 0.01
+"""How long reads of several callers wait at most for more of them."""
 
 
 class PointReads:
-    """Joins the point reads of concurrent callers on one collection into few finds.
+    """Joins the point reads of concurrent callers on one collection into one find at a time.
 
-    A read is only ever joined to a find that hasn't been sent, so that it sees all that
-    was committed before it was asked for.
+    What arrives meanwhile waits and goes together. A read is only ever joined to a find
+    that hasn't been sent, so that it sees all that was committed before it was asked for.
     """
 
     def __init__(self, driver: Driver, place: Place) -> None:
         self._driver = driver
         self._place = place
         self._waiting: dict[Key, list[asyncio.Future[Document | None]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._in_flight = 0
+        self._gathering = Gathering(GATHER_SECONDS)
+        self._task: asyncio.Task[None] | None = None
 
     async def get(self, key: Key) -> Document | None:
         """Return the document *key*, or None."""
         future: asyncio.Future[Document | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
-        if self._in_flight < POINT_READS_IN_FLIGHT:
-            self._in_flight += 1
-            task = asyncio.create_task(self._drain())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if self._task is None:
+            self._task = asyncio.create_task(self._drain())
         return await future
 
     async def _drain(self) -> None:
         try:
             while self._waiting:
+                await self._gathering.wait()
                 asked, self._waiting = self._waiting, {}
-                await self._ask(asked)
+                with self._gathering.round(sum(map(len, asked.values()))):
+                    await self._ask(asked)
         finally:
-            self._in_flight -= 1
+            self._task = None
 
     async def _ask(self, asked: dict[Key, list[asyncio.Future[Document | None]]]) -> None:
         waiting = [(key, future) for key, futures in asked.items() for future in futures]

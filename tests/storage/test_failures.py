@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from pymongo import AsyncMongoClient
 
-from server.domain.change import Insert
+from server.domain.change import Insert, Once
 from server.domain.clock import SystemClock
 from server.domain.errors import StorageUnavailableError
 from server.domain.ports import Query
@@ -90,16 +90,20 @@ async def parts(driver: Driver, prefix: str) -> tuple[MongoCommitter, MongoReade
 Parts = tuple[MongoCommitter, MongoReader]
 
 
-async def is_committed_once(parts: Parts) -> None:
-    """Show that a change holds, once, and was answered as the first."""
-    committer, reader = parts
+async def is_committed(parts: Parts) -> Once:
+    """Show that a change holds, and was answered as the first; return which call it was."""
     call = once("t", "r")
-    committed = await committer.commit(
-        change("t", Insert(SUBJECTS, person("t")), once=call), Answer
-    )
+    committed = await parts[0].commit(change("t", Insert(SUBJECTS, person("t")), once=call), Answer)
 
     assert call.outcome == committed.outcome
+    return call
+
+
+async def is_not_repeated(parts: Parts, call: Once) -> None:
+    """Show that a repeat of *call* changes nothing."""
+    committer, reader = parts
     repeated = await committer.commit(change("t", once=call), Answer)
+
     assert repeated.repeated
     assert await reader.get(SUBJECTS, "t", "t/ada", type(person("t"))) == person("t")
 
@@ -121,7 +125,7 @@ async def test_what_passes_is_waited_out(
     """A conflict, an election or a lost connection delays a change, at any command of it."""
     await fail(*commands_failing, times=3, **data)
 
-    await is_committed_once(parts)
+    await is_not_repeated(parts, await is_committed(parts))
 
 
 async def test_a_commit_whose_answer_was_lost_is_not_done_twice(
@@ -131,9 +135,10 @@ async def test_a_commit_whose_answer_was_lost_is_not_done_twice(
     lost = {"code": 91, "errmsg": "shutting down"}
     await fail("commitTransaction", times=1, writeConcernError=lost)
 
-    await is_committed_once(parts)
+    call = await is_committed(parts)
 
     assert 1 == len({each["txnNumber"] for each in commands.named("insert")})
+    await is_not_repeated(parts, call)
 
 
 async def test_a_commit_that_nobody_can_confirm_is_said_so(
