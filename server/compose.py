@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
+from opentelemetry import metrics
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
@@ -25,6 +26,9 @@ from server.domain.consent.consents import Consents
 from server.domain.disclosure.disclosure import Disclosures
 from server.domain.disclosure.recipients import Recipients
 from server.domain.errors import StorageUnavailableError
+from server.domain.feed.feed import Feed
+from server.domain.feed.lags import Lags
+from server.domain.feed.subscriptions import Subscriptions
 from server.domain.identifiers import TimeOrderedIds
 from server.domain.ports import Ports
 from server.domain.records.batches import RecordBatches
@@ -51,6 +55,7 @@ from server.handlers.catalogue import CatalogueHandler
 from server.handlers.catalogue_file import apply_first_catalogue
 from server.handlers.consent import ConsentHandler
 from server.handlers.disclosure import DisclosureHandler
+from server.handlers.feed import FeedHandler
 from server.handlers.records import RecordsHandler
 from server.handlers.retention import RetentionHandler
 from server.handlers.subject_rights import SubjectRightsHandler
@@ -74,6 +79,7 @@ from server.storage.schema import Schema
 from server.storage.waking import Waking
 from server.workers import Worker, working
 from server.workers.catalogue import CatalogueRefresher
+from server.workers.feed import FeedLagger, FeedTailer
 from server.workers.purge import PurgeWorker
 
 if TYPE_CHECKING:
@@ -112,6 +118,9 @@ class Services:
     breaches: Breaches
     notices: Notices
     audit: Audit
+    subscriptions: Subscriptions
+    feed: Feed
+    lags: Lags
 
 
 def services(ports: Ports) -> Services:
@@ -127,6 +136,7 @@ def services(ports: Ports) -> Services:
     anchors = Anchors(ports, tenants, catalogues)
     documents = AccessDocuments(ports, tenants, catalogues, anchors)
     destruction = Destruction(ports, anchors, erasures)
+    subscriptions = Subscriptions(ports, tenants)
     return Services(
         catalogues=catalogues,
         tenants=tenants,
@@ -148,6 +158,9 @@ def services(ports: Ports) -> Services:
         breaches=Breaches(ports, catalogues),
         notices=Notices(ports, tenants),
         audit=Audit(ports, tenants),
+        subscriptions=subscriptions,
+        feed=Feed(ports, subscriptions),
+        lags=Lags(ports),
     )
 
 
@@ -162,6 +175,7 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
         CatalogueHandler(services.catalogues, services.instructions, ports.clock),
         ConsentHandler(services.consents, ports.clock),
         DisclosureHandler(services.recipients, services.disclosures, ports.clock),
+        FeedHandler(services.subscriptions, services.feed, services.lags, ports.clock),
         RecordsHandler(
             services.records,
             RecordBatches(ports, services.tenants, services.records),
@@ -184,6 +198,8 @@ def workers(services: Services, ports: Ports, settings: Settings) -> tuple[Worke
     """Return what goes on beside the calls."""
     return (
         CatalogueRefresher(services.catalogues, milliseconds=settings.catalogue_refresh_ms),
+        FeedTailer(services.feed.tails),
+        FeedLagger(services.lags, metrics.get_meter("privacyrights")),
         *(PurgeWorker(ports, role) for role in Role),
     )
 

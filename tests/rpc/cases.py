@@ -61,6 +61,16 @@ async def _assessed(world: World) -> str:
     return breach
 
 
+async def _subscription_update(world: World) -> Json:
+    subscription = {
+        "name": await world.subscription(),
+        "filter": {"types": ["consent.*"], "roles": ["ROLE_PROCESSOR"]},
+        "acknowledge_timeout": "2s",
+        "display_name": CANARY,
+    }
+    return {"subscription": subscription, "update_mask": "filter,acknowledgeTimeout,displayName"}
+
+
 async def _plan(world: World) -> str:
     name: str = (await world.sweep())["name"]
     return name
@@ -161,6 +171,13 @@ CASES: Mapping[str, Case] = {
         }
     ),
     "DisclosureService/ListDisclosures": _plain(lambda w: {"subject": w.end_user, "page_size": 1}),
+    "FeedService/CreateSubscription": _plain(lambda w: w.new_subscription()),
+    "FeedService/GetSubscription": _of("name", World.subscription),
+    "FeedService/ListSubscriptions": _plain(lambda _: {"page_size": 1}),
+    "FeedService/UpdateSubscription": _subscription_update,
+    "FeedService/DeleteSubscription": _of("name", World.subscription),
+    "FeedService/Subscribe": _of("name", World.subscription, member_id="m", max_outstanding=3),
+    "FeedService/Acknowledge": World.acknowledgement,
     "RecordsService/RegisterSubject": _plain(lambda w: {"subject": w.somebody()}),
     "RecordsService/GetSubject": _plain(lambda w: {"subject": w.end_user}),
     "RecordsService/BatchGetSubjects": _plain(

@@ -11,6 +11,8 @@ import grpc
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 
+from privacyrights.v1.feed_service_pb2 import SubscribeRequest
+from privacyrights.v1.feed_service_pb2_grpc import FeedServiceStub
 from tests.rpc.contract import Method, methods
 from tests.rpc.people import new_id
 from tests.rpc.wire import responses
@@ -206,6 +208,32 @@ class World:
         given = {"parent": self.tenant, "role": "ROLE_PROCESSOR", "unacknowledged_only": True}
         listed = await self.call("BreachService/ListNotices", given)
         return cast("str", listed["notices"][0]["name"])
+
+    def new_subscription(self) -> Json:
+        """Return the request that subscribes to all that has happened to the tenant."""
+        return {
+            "subscription_id": new_id("feed"),
+            "subscription": {
+                "filter": {"types": ["tenant.*", "consent.granted"], "tenants": [self.tenant]},
+                "display_name": CANARY,
+                "acknowledge_timeout": "60s",
+            },
+            "start_time": "2020-01-01T00:00:00Z",
+        }
+
+    async def subscription(self) -> str:
+        """Return a subscription that nobody streams."""
+        created = await self.call("FeedService/CreateSubscription", self.new_subscription())
+        return cast("str", created["subscription"]["name"])
+
+    async def acknowledgement(self) -> Json:
+        """Return the request that acknowledges the first event of a subscription."""
+        name = await self.subscription()
+        call = FeedServiceStub(self._channel).Subscribe(SubscribeRequest(name=name))
+        first = await anext(event async for message in call for event in message.events)
+        call.cancel()
+        position = {"partition": first.partition, "position": first.position}
+        return {"name": name, "positions": [position]}
 
     async def sweep(self) -> Json:
         """Return a planned sweep of the tenant that will destroy somebody."""

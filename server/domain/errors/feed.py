@@ -15,4 +15,4 @@ class PartitionLostError(ForbiddenByStateError):
     """The member doesn't have the partition, or not any more."""
 
     reason = "LEASE_LOST"
-    words = "another member of the subscription has the partition now, or nobody has"
+    words = "another member of the subscription has the partition now, or nobody had it yet"

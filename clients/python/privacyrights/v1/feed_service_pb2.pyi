@@ -34,11 +34,11 @@ class EventFilter(_message.Message):
     ROLES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Types, such as `breach.notice_created`; a trailing `*` matches any ending."""
+        """Types, such as `breach.notice_created`; a trailing `*` matches any ending. At most 100."""
 
     @_builtins.property
     def tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tenants. Format: `tenants/{tenant}`."""
+        """Tenants, at most 100. Format: `tenants/{tenant}`."""
 
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Role.ValueType]:
@@ -78,7 +78,7 @@ class Subscription(_message.Message):
     """The name. Format: `subscriptions/{subscription}`."""
     lag_count: _builtins.int
     """Output only. How many events wait: entries that match the filter and are not acknowledged;
-    counted up to 10,000.
+    counted up to 10,000, among the first 50,000 entries of each partition.
     """
     etag: _builtins.str
     """Output only. Changes with every update (AIP-154)."""
@@ -90,7 +90,9 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def acknowledge_timeout(self) -> _duration_pb2.Duration:
-        """Optional. After how long an event that was not acknowledged comes again; default 30 s."""
+        """Optional. After how long an event that was not acknowledged comes again: 1 s to 1 h; default
+        30 s. The time begins when the event is on its way.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -135,7 +137,7 @@ class SubscriptionMember(_message.Message):
     PARTITIONS_FIELD_NUMBER: _builtins.int
     CONNECT_TIME_FIELD_NUMBER: _builtins.int
     member_id: _builtins.str
-    """Its id, as in `Subscribe`."""
+    """Its id, as in `Subscribe`; `default` for one that gave none."""
     @_builtins.property
     def partitions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The partitions that it has now."""
@@ -309,7 +311,9 @@ class CreateSubscriptionRequest(_message.Message):
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Begin with events at or after this; default: now."""
+        """Optional. Begin with events whose time is this or later. Default: with what is committed from now
+        on; what was committed in the last moments may come, too.
+        """
 
     def __init__(
         self,
@@ -564,7 +568,7 @@ class SubscribeRequest(_message.Message):
     name: _builtins.str
     """Required. The subscription. Format: `subscriptions/{subscription}`."""
     member_id: _builtins.str
-    """Optional. Tells the members of the subscription apart: 1–63 of a-z 0-9 _ -; default: one member."""
+    """Optional. Tells the members of the subscription apart: 1–63 of a-z 0-9 _ -; default: `default`."""
     max_outstanding: _builtins.int
     """Optional. Most events on their way without acknowledgement; default 100, at most 10,000."""
     def __init__(

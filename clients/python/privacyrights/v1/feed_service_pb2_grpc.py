@@ -119,7 +119,7 @@ class FeedServiceServicer:
     """
 
     def CreateSubscription(self, request, context):
-        """Creates a durable, named subscription.
+        """Creates a durable, named subscription. Whatever is committed after it has been answered is delivered.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -140,7 +140,7 @@ class FeedServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSubscriptions(self, request, context):
-        """Lists subscriptions, sorted by name.
+        """Lists subscriptions, sorted by name, without their lag and their members.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
@@ -150,10 +150,11 @@ class FeedServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSubscription(self, request, context):
-        """Changes the fields of a subscription that the mask names.
+        """Changes the fields of a subscription that the mask names. Streams follow within seconds, for what
+        they deliver from then on; the answer is without lag and members.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND / TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -161,7 +162,7 @@ class FeedServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSubscription(self, request, context):
-        """Ends a subscription.
+        """Ends a subscription, and its streams within seconds.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -175,11 +176,14 @@ class FeedServiceServicer:
         """Streams a subscription's events from the first that is not acknowledged, in order within each
         partition. Members of one subscription share its partitions; all entries of a tenant are in one.
         An event that is not acknowledged in time is delivered again, and all after it in its partition.
-        The stream ends only when either side hangs up: begin it again, and nothing is missed.
+        The first message is empty: the member has its place. Later empty ones are signs of life, at
+        least every 15 s. The stream ends only when either side hangs up: begin it again, and nothing is
+        missed. A member that is gone without a goodbye loses its partitions to the others after 15 s.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
-        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the member's other stream, or too many members.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: there are 32 members; or the member has begun a newer
+        stream, which ends this one, since its line may be dead without anybody having noticed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class FeedServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FeedServiceAsyncStub: ...
     CreateSubscription: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.CreateSubscriptionRequest, _feed_service_pb2.CreateSubscriptionResponse]
-    """Creates a durable, named subscription.
+    """Creates a durable, named subscription. Whatever is committed after it has been answered is delivered.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -49,20 +49,21 @@ class FeedServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
     """
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.ListSubscriptionsRequest, _feed_service_pb2.ListSubscriptionsResponse]
-    """Lists subscriptions, sorted by name.
+    """Lists subscriptions, sorted by name, without their lag and their members.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
     """
     UpdateSubscription: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.UpdateSubscriptionRequest, _feed_service_pb2.UpdateSubscriptionResponse]
-    """Changes the fields of a subscription that the mask names.
+    """Changes the fields of a subscription that the mask names. Streams follow within seconds, for what
+    they deliver from then on; the answer is without lag and members.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     DeleteSubscription: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.DeleteSubscriptionRequest, _feed_service_pb2.DeleteSubscriptionResponse]
-    """Ends a subscription.
+    """Ends a subscription, and its streams within seconds.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -72,11 +73,14 @@ class FeedServiceStub:
     """Streams a subscription's events from the first that is not acknowledged, in order within each
     partition. Members of one subscription share its partitions; all entries of a tenant are in one.
     An event that is not acknowledged in time is delivered again, and all after it in its partition.
-    The stream ends only when either side hangs up: begin it again, and nothing is missed.
+    The first message is empty: the member has its place. Later empty ones are signs of life, at
+    least every 15 s. The stream ends only when either side hangs up: begin it again, and nothing is
+    missed. A member that is gone without a goodbye loses its partitions to the others after 15 s.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
-    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the member's other stream, or too many members.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: there are 32 members; or the member has begun a newer
+      stream, which ends this one, since its line may be dead without anybody having noticed.
     """
     Acknowledge: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.AcknowledgeRequest, _feed_service_pb2.AcknowledgeResponse]
     """Acknowledges events: they and those before them in their partition are not delivered again. It
@@ -149,7 +153,7 @@ class FeedServiceAsyncStub(FeedServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateSubscription: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.CreateSubscriptionRequest, _feed_service_pb2.CreateSubscriptionResponse]  # type: ignore[assignment]
-    """Creates a durable, named subscription.
+    """Creates a durable, named subscription. Whatever is committed after it has been answered is delivered.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -162,20 +166,21 @@ class FeedServiceAsyncStub(FeedServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
     """
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.ListSubscriptionsRequest, _feed_service_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
-    """Lists subscriptions, sorted by name.
+    """Lists subscriptions, sorted by name, without their lag and their members.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
     """
     UpdateSubscription: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.UpdateSubscriptionRequest, _feed_service_pb2.UpdateSubscriptionResponse]  # type: ignore[assignment]
-    """Changes the fields of a subscription that the mask names.
+    """Changes the fields of a subscription that the mask names. Streams follow within seconds, for what
+    they deliver from then on; the answer is without lag and members.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     DeleteSubscription: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.DeleteSubscriptionRequest, _feed_service_pb2.DeleteSubscriptionResponse]  # type: ignore[assignment]
-    """Ends a subscription.
+    """Ends a subscription, and its streams within seconds.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -185,11 +190,14 @@ class FeedServiceAsyncStub(FeedServiceStub):
     """Streams a subscription's events from the first that is not acknowledged, in order within each
     partition. Members of one subscription share its partitions; all entries of a tenant are in one.
     An event that is not acknowledged in time is delivered again, and all after it in its partition.
-    The stream ends only when either side hangs up: begin it again, and nothing is missed.
+    The first message is empty: the member has its place. Later empty ones are signs of life, at
+    least every 15 s. The stream ends only when either side hangs up: begin it again, and nothing is
+    missed. A member that is gone without a goodbye loses its partitions to the others after 15 s.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
-    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the member's other stream, or too many members.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: there are 32 members; or the member has begun a newer
+      stream, which ends this one, since its line may be dead without anybody having noticed.
     """
     Acknowledge: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.AcknowledgeRequest, _feed_service_pb2.AcknowledgeResponse]  # type: ignore[assignment]
     """Acknowledges events: they and those before them in their partition are not delivered again. It
@@ -265,7 +273,7 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_service_pb2.CreateSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_service_pb2.CreateSubscriptionResponse, _abc.Awaitable[_feed_service_pb2.CreateSubscriptionResponse]]:
-        """Creates a durable, named subscription.
+        """Creates a durable, named subscription. Whatever is committed after it has been answered is delivered.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -290,7 +298,7 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_service_pb2.ListSubscriptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_service_pb2.ListSubscriptionsResponse, _abc.Awaitable[_feed_service_pb2.ListSubscriptionsResponse]]:
-        """Lists subscriptions, sorted by name.
+        """Lists subscriptions, sorted by name, without their lag and their members.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
@@ -302,10 +310,11 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_service_pb2.UpdateSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_service_pb2.UpdateSubscriptionResponse, _abc.Awaitable[_feed_service_pb2.UpdateSubscriptionResponse]]:
-        """Changes the fields of a subscription that the mask names.
+        """Changes the fields of a subscription that the mask names. Streams follow within seconds, for what
+        they deliver from then on; the answer is without lag and members.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND / TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
 
@@ -315,7 +324,7 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_service_pb2.DeleteSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_service_pb2.DeleteSubscriptionResponse, _abc.Awaitable[_feed_service_pb2.DeleteSubscriptionResponse]]:
-        """Ends a subscription.
+        """Ends a subscription, and its streams within seconds.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -331,11 +340,14 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams a subscription's events from the first that is not acknowledged, in order within each
         partition. Members of one subscription share its partitions; all entries of a tenant are in one.
         An event that is not acknowledged in time is delivered again, and all after it in its partition.
-        The stream ends only when either side hangs up: begin it again, and nothing is missed.
+        The first message is empty: the member has its place. Later empty ones are signs of life, at
+        least every 15 s. The stream ends only when either side hangs up: begin it again, and nothing is
+        missed. A member that is gone without a goodbye loses its partitions to the others after 15 s.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
-        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the member's other stream, or too many members.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: there are 32 members; or the member has begun a newer
+          stream, which ends this one, since its line may be dead without anybody having noticed.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""The feed: the ledger in order, as those read it who act on what happened."""
