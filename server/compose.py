@@ -81,6 +81,7 @@ from server.workers import Worker, working
 from server.workers.catalogue import CatalogueRefresher
 from server.workers.feed import FeedLagger, FeedTailer
 from server.workers.purge import PurgeWorker
+from server.workers.revocation import RevocationWorker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -141,7 +142,7 @@ def services(ports: Ports) -> Services:
         catalogues=catalogues,
         tenants=tenants,
         instructions=instructions,
-        consents=Consents(ports, catalogues),
+        consents=Consents(ports, catalogues, instructions),
         erasures=erasures,
         rights=rights,
         exports=exports,
@@ -201,6 +202,7 @@ def workers(services: Services, ports: Ports, settings: Settings) -> tuple[Worke
         FeedTailer(services.feed.tails),
         FeedLagger(services.lags, metrics.get_meter("privacyrights")),
         *(PurgeWorker(ports, role) for role in Role),
+        *(RevocationWorker(ports, role) for role in Role),
     )
 
 

@@ -33,11 +33,13 @@ class Kind(StrEnum):
     SWEEPS = "sweeps"
     SWEEP_SLICES = "sweep_slices"
     NOTICES = "notices"
+    REVOCATIONS = "revocations"
     DISCLOSURES = "disclosures"
 
     TENANTS = "tenants"
     CHATBOTS = "chatbots"
     INSTRUCTIONS = "instructions"
+    MANDATES = "mandates"
     CATALOGUE = "catalogue"
     CATALOGUE_CHANGES = "catalogue_changes"
     TEXTS = "texts"
@@ -61,6 +63,7 @@ PLATFORM_KINDS = frozenset(
         Kind.TENANTS,
         Kind.CHATBOTS,
         Kind.INSTRUCTIONS,
+        Kind.MANDATES,
         Kind.CATALOGUE,
         Kind.CATALOGUE_CHANGES,
         Kind.TEXTS,

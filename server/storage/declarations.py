@@ -54,7 +54,8 @@ DECLARATIONS: dict[Kind, Declaration] = {
         shard_key=("tenant", "subject"),
         required=("tenant", "version", "subject", "generation"),
         properties={**_PERSONAL, **_NO_PLAINTEXT},
-        indexes=(_OF_SUBJECT,),
+        # The second finds what was kept under an instruction that was taken back.
+        indexes=(_OF_SUBJECT, Index(("tenant", "category", "_id"))),
     ),
     Kind.INTERACTIONS: Declaration(
         required=("tenant", "version", "subject", "generation", "first_date", "last_date"),
@@ -116,12 +117,21 @@ DECLARATIONS: dict[Kind, Declaration] = {
             Index(("breach", "is_acknowledged")),
         ),
     ),
+    Kind.REVOCATIONS: Declaration(
+        required=("tenant", "version", "role", "category", "period", "time"),
+        properties={**_OWNED, "category": _NAME, "period": _NUMBER, "due_time": _TIME},
+        indexes=(Index(("due_time", "_id")),),
+    ),
     Kind.TENANTS: Declaration(required=("tenant",), properties={**_OWNED, "key": _CIPHERTEXT}),
     Kind.CHATBOTS: Declaration(
         required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
     ),
     Kind.INSTRUCTIONS: Declaration(
         required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
+    ),
+    Kind.MANDATES: Declaration(
+        required=("tenant", "version", "category", "period", "standing"),
+        properties={**_OWNED, "category": _NAME, "period": _NUMBER},
     ),
     Kind.CATALOGUE: Declaration(required=("tenant",), properties=_PLATFORM),
     Kind.CATALOGUE_CHANGES: Declaration(required=("tenant",), properties=_PLATFORM),

@@ -6,7 +6,6 @@ it has come, so that one of two loses and looks again, and one that was killed i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +21,7 @@ from server.domain.rights.exports import exports
 from server.domain.rights.request import RightsRequest
 from server.domain.rights.requests import id_in, requests
 from server.domain.values import Role
+from server.workers.rounds import rounds
 
 BATCH = 200
 """Records deleted by one change: neither memory nor the calls of others feel it."""
@@ -65,19 +65,8 @@ class PurgeWorker:
 
     async def run(self) -> None:
         """Purge until cancelled, woken by erasures."""
-        while True:
-            # What is erased while the rest is purged must not be missed.
-            woken = asyncio.create_task(
-                self._ports.reader.wait_for_change(
-                    erasures(self._role), at_most_seconds=self._idle_seconds
-                )
-            )
-            try:
-                while await self.step():
-                    pass
-                await woken
-            finally:
-                woken.cancel()
+        table = erasures(self._role)
+        await rounds(self._ports.reader, table, self.step, idle_seconds=self._idle_seconds)
 
     async def step(self) -> bool:
         """Delete one batch, and tell whether there may be more."""

@@ -67,7 +67,9 @@ INTEREST = {"legal_basis": LegalBasis.LEGITIMATE_INTERESTS}
 def test_verdict(who: dict[str, Any], what: dict[str, Any], reasons: list[str]) -> None:
     """Each state of a person and a purpose has the verdict, and all the reasons, that it must."""
 
-    found = judge(purpose(**what), catalogue(), person(**who), Role.PROCESSOR, NOW)
+    found = judge(
+        purpose(**what), catalogue(), person(**who), Role.PROCESSOR, NOW, instructed=("profile",)
+    )
 
     allowed = {VerdictReason.CONSENT_GRANTED, VerdictReason.OTHER_LEGAL_BASIS}
     assert reasons == list(found.reasons)
@@ -77,8 +79,15 @@ def test_verdict(who: dict[str, Any], what: dict[str, Any], reasons: list[str]) 
 def test_unknown_person_has_agreed_to_nothing() -> None:
     """Nothing is known of the person: consent is missing, another basis stands."""
 
-    asked = judge(purpose(), catalogue(), None, Role.PROCESSOR, NOW)
-    other = judge(purpose(legal_basis=LegalBasis.CONTRACT), catalogue(), None, Role.PROCESSOR, NOW)
+    asked = judge(purpose(), catalogue(), None, Role.PROCESSOR, NOW, instructed=("profile",))
+    other = judge(
+        purpose(legal_basis=LegalBasis.CONTRACT),
+        catalogue(),
+        None,
+        Role.PROCESSOR,
+        NOW,
+        instructed=("profile",),
+    )
 
     assert ["SUBJECT_UNKNOWN", "CONSENT_MISSING"] == list(asked.reasons)
     assert other.allowed
@@ -89,7 +98,16 @@ def test_special_category_needs_an_explicit_statement() -> None:
 
     def reasons(*, explicit: bool) -> list[str]:
         who = person(consents={"customise": state(explicit=explicit)})
-        return list(judge(purpose(), catalogue(special=True), who, Role.PROCESSOR, NOW).reasons)
+        return list(
+            judge(
+                purpose(),
+                catalogue(special=True),
+                who,
+                Role.PROCESSOR,
+                NOW,
+                instructed=("profile",),
+            ).reasons
+        )
 
     assert ["CONSENT_NOT_EXPLICIT"] == reasons(explicit=False)
     assert ["CONSENT_GRANTED"] == reasons(explicit=True)
@@ -100,7 +118,12 @@ def test_verdict_names_the_entry_that_decides() -> None:
 
     def entry(**who: Any) -> str:
         return judge(
-            purpose(), catalogue(), person(**GRANTED, **who), Role.PROCESSOR, NOW
+            purpose(),
+            catalogue(),
+            person(**GRANTED, **who),
+            Role.PROCESSOR,
+            NOW,
+            instructed=("profile",),
         ).deciding_entry
 
     assert "acme/decided" == entry()
@@ -110,8 +133,36 @@ def test_verdict_names_the_entry_that_decides() -> None:
 def test_refusal_carries_the_reasons() -> None:
     """Whoever may not process is told why, by the contract's names."""
 
-    found = judge(purpose(), catalogue(), person(), Role.PROCESSOR, NOW)
+    found = judge(purpose(), catalogue(), person(), Role.PROCESSOR, NOW, instructed=("profile",))
 
     with pytest.raises(ProcessingNotAllowedError) as caught:
         found.require_allowed()
     assert {"verdict_reasons": "CONSENT_MISSING"} == caught.value.metadata
+
+
+@pytest.mark.parametrize(
+    ("categories", "instructed", "reasons"),
+    [
+        (("profile", "history"), ("profile", "history"), ["CONSENT_GRANTED"]),
+        # The other category may be used; whoever asks for the history is refused by itself.
+        (("profile", "history"), ("profile",), ["CONSENT_GRANTED"]),
+        (("history",), (), ["INSTRUCTION_MISSING"]),
+        (("history",), ("profile",), ["INSTRUCTION_MISSING"]),
+        ((), (), ["CONSENT_GRANTED"]),
+    ],
+)
+def test_purpose_without_anything_instructed_is_not_allowed(
+    categories: tuple[str, ...], instructed: tuple[str, ...], reasons: list[str]
+) -> None:
+    """Art. 28(3)(a): where the tenant has instructed nothing that a purpose needs, it is "no"."""
+
+    found = judge(
+        purpose(categories=categories),
+        catalogue(),
+        person(**GRANTED),
+        Role.PROCESSOR,
+        NOW,
+        instructed=instructed,
+    )
+
+    assert reasons == list(found.reasons)

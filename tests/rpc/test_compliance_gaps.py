@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,18 @@ import msgspec
 import pytest
 
 from privacyrights.v1 import assistance_service_pb2 as pb
-from privacyrights.v1 import catalogue_service_pb2, records_service_pb2
 from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceStub
-from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from privacyrights.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
-from privacyrights.v1.records_service_pb2_grpc import RecordsServiceStub
+from server.compose import App
+from server.domain.assistance.compliance_gaps import ComplianceGaps, GapKind
+from server.domain.assistance.contacts import Contacts
+from server.domain.call import Call
+from server.domain.catalogue.catalogues import Catalogues
+from server.domain.catalogue.instructions import Instructions, Words
 from server.domain.clock import SteppingClock
+from server.domain.tenants import Tenants
 from tests.rpc import breaches, exercising
+from tests.rpc.kept import put
 from tests.rpc.people import end_user, grant, new_id, new_tenant, own_user, refused
 from tests.rpc.recipients import at, creation
 
@@ -25,11 +31,9 @@ if TYPE_CHECKING:
     from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceAsyncStub
 
 CUSTOMISE = "purposes/customise_messages"
-PUBLIC = "categories/public_profile"
 NEWS = "purposes/platform_news"
 
 CONTACT = pb.COMPLIANCE_GAP_KIND_MISSING_CONTACT
-INSTRUCTION = pb.COMPLIANCE_GAP_KIND_UNDOCUMENTED_INSTRUCTION
 NOTICE = pb.COMPLIANCE_GAP_KIND_UNACKNOWLEDGED_NOTICE
 REQUEST = pb.COMPLIANCE_GAP_KIND_UNANSWERED_REQUEST
 SAFEGUARD = pb.COMPLIANCE_GAP_KIND_EXPIRED_SAFEGUARD
@@ -176,48 +180,39 @@ async def test_expired_safeguard(
 
 
 async def test_undocumented_instruction(
-    service: AssistanceServiceAsyncStub,
-    channel: grpc.aio.Channel,
-    clock: SteppingClock,
-    tenant: str,
+    app: App, channel: grpc.aio.Channel, clock: SteppingClock, tenant: str
 ) -> None:
-    """Data that was collected on an instruction is a gap once that is revoked, until a new one."""
-    catalogue = CatalogueServiceStub(channel)
+    """Data that was kept before it needed an instruction is a gap until there is one."""
+    await put(channel, end_user(tenant))
+    ports = app.ports
+    catalogues, tenants = Catalogues(ports), Tenants(ports)
+    await catalogues.refresh()
+    since = clock.advance(timedelta(hours=1))
+    known = catalogues.current.categories["profile"]
+    needing = replace(known, requires_instruction=True, effective_time=since)
+    catalogues.current = replace(catalogues.current, categories={"profile": needing})
+    found = ComplianceGaps(ports, tenants, catalogues, Contacts(ports, tenants))
+    call = Call("test", "Tests/Gaps", request_id=new_id(), content=b"")
+    id = tenant.removeprefix("tenants/")
 
-    async def instruct() -> str:
-        recorded = await catalogue.RecordInstruction(
-            catalogue_service_pb2.RecordInstructionRequest(
-                parent=tenant,
-                category=PUBLIC,
-                text="Collect the public profile.",
-                instructed_by="Head of support",
-                request_id=new_id(),
-            )
-        )
-        return recorded.instruction
+    async def missing() -> list[tuple[str, datetime]]:
+        return [
+            (gap.resource, gap.since)
+            for gap in await found.list(call, id, after=None, limit=100)
+            if gap.kind is GapKind.UNDOCUMENTED_INSTRUCTION
+        ]
 
-    instruction = await instruct()
-    who = end_user(tenant)
-    await grant(channel, who, CUSTOMISE)
-    record = records_service_pb2.Record(category=PUBLIC)
-    record.fields.update({"profile": {"page": "public"}})
-    await RecordsServiceStub(channel).PutRecord(
-        records_service_pb2.PutRecordRequest(
-            subject=who, purpose=CUSTOMISE, record=record, request_id=new_id()
-        )
+    before = await missing()
+    await Instructions(ports, tenants, catalogues).record(
+        call,
+        tenant=id,
+        category="profile",
+        words=Words("Collect the profile.", "Head of support"),
+        evidence_digest="",
     )
-    before = await resources(service, tenant, INSTRUCTION)
-    revoked = clock.advance(timedelta(hours=1))
-    await catalogue.RevokeInstruction(
-        catalogue_service_pb2.RevokeInstructionRequest(
-            name=instruction, reason="no longer wanted", request_id=new_id()
-        )
-    )
-    after = await resources(service, tenant, INSTRUCTION)
-    await instruct()
-    mended = await resources(service, tenant, INSTRUCTION)
 
-    assert ([], [(PUBLIC, revoked)], []) == (before, after, mended)
+    assert [("categories/profile", since)] == before
+    assert [] == await missing()
 
 
 async def test_gaps_are_paged_oldest_first(

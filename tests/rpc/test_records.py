@@ -11,9 +11,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyrights.v1 import catalogue_service_pb2
 from privacyrights.v1 import records_service_pb2 as pb
-from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from server.compose import App
 from server.domain.change import Change
 from server.domain.clock import SteppingClock
@@ -39,8 +37,6 @@ from tests.rpc.kept import (
 from tests.rpc.people import end_user, grant, new_id, new_tenant, own_user, refused, withdraw
 
 CUSTOMISE = "purposes/customise_messages"
-HISTORY = "categories/conversation_history"
-MESSAGES = {"messages": [{"text": "Bonjour", "at": 1}]}
 
 # What is wrong with a record of the profile → reason, and the fields that are named.
 REFUSALS: dict[str, tuple[dict[str, Any], str, tuple[str, ...]]] = {
@@ -195,35 +191,6 @@ async def test_consent_opens_and_its_withdrawal_closes(channel: grpc.aio.Channel
     assert [NAME] == allowed
     assert {"verdict_reasons": "CONSENT_WITHDRAWN"} == writing.metadata == reading.metadata
     assert "PROCESSING_NOT_ALLOWED" == writing.reason == reading.reason
-
-
-async def test_instructed_categories_need_the_instruction(channel: grpc.aio.Channel) -> None:
-    """Conversation history is kept while the tenant's documented instruction stands (S6)."""
-    tenant = await new_tenant(channel)
-    catalogue = CatalogueServiceStub(channel)
-    subject = end_user(tenant)
-    await grant(channel, subject, CUSTOMISE)
-    history: dict[str, Any] = {"purpose": CUSTOMISE, "category": HISTORY}
-
-    before = await refused(put(channel, subject, MESSAGES, **history))
-    recorded = await catalogue.RecordInstruction(
-        catalogue_service_pb2.RecordInstructionRequest(
-            parent=tenant,
-            category=HISTORY,
-            text="Keep what is said.",
-            instructed_by="the tenant's DPO",
-            request_id=new_id(),
-        )
-    )
-    await put(channel, subject, MESSAGES, **history)
-    await catalogue.RevokeInstruction(
-        catalogue_service_pb2.RevokeInstructionRequest(
-            name=recorded.instruction, reason="no longer wanted", request_id=new_id()
-        )
-    )
-    after = await refused(put(channel, subject, MESSAGES, **history))
-
-    assert "INSTRUCTION_MISSING" == before.reason == after.reason
 
 
 async def test_a_repeat_is_told_the_first_outcome(

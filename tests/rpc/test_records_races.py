@@ -7,10 +7,10 @@ whatever else comes between, has been acknowledged.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import pytest
@@ -21,36 +21,20 @@ from server.compose import App
 from server.domain.call import Call
 from server.domain.catalogue.catalogues import Catalogues
 from server.domain.catalogue.instructions import Instructions
-from server.domain.change import Change, Committed, Purge
+from server.domain.change import Change, Purge
 from server.domain.clock import SteppingClock
 from server.domain.errors import DomainError, SubjectErasedError
-from server.domain.ports import Committer, Freshness, Ports, Query
+from server.domain.ports import Freshness, Ports, Query
 from server.domain.records.record import NewRecord, Record, RecordPut, Wanted, records
 from server.domain.records.records import Records
 from server.domain.subject import Subject
 from server.domain.tenants import Tenants
 from server.domain.values import SubjectId
+from tests.rpc.held import Held
 from tests.rpc.kept import CALL, erase, everything, ledger, put, stored, stub, subject_id
 from tests.rpc.people import end_user, new_id, new_tenant
 
-E = TypeVar("E")
-
 OLD, NEW = {"name": "of the old life"}, {"name": "of the new life"}
-
-
-class Held:
-    """A committer that tells when a change has come, and waits to be let through."""
-
-    def __init__(self, committer: Committer) -> None:
-        self._committer = committer
-        self.entered = asyncio.Event()
-        self.opened = asyncio.Event()
-
-    async def commit(self, change: Change, outcome: type[E]) -> Committed[E]:
-        """Wait, then commit."""
-        self.entered.set()
-        await self.opened.wait()
-        return await self._committer.commit(change, outcome)
 
 
 class Trusting(Records):
@@ -67,12 +51,12 @@ class Forgetful(Records):
         self,
         subject: Subject,
         wanted: Wanted,  # noqa: ARG002 – all of it
-        categories: tuple[str, ...],
+        periods: Mapping[str, int],
     ) -> tuple[list[Record], bool]:
         query = Query(
             records(subject.role),
             tenant=subject.tenant,
-            equals={"subject": subject.id, "category": categories},
+            equals={"subject": subject.id, "category": tuple(periods)},
         )
         return list(await self._ports.reader.find(query, Record)), False
 

@@ -21,6 +21,7 @@ from server.domain.assistance.contacts import Function, Post
 from server.domain.assistance.inquiry import Side
 from server.domain.breach.breach import Notice, notices
 from server.domain.catalogue.instructions import INSTRUCTIONS, Instruction
+from server.domain.catalogue.mandate import MANDATES, Mandate, mandate_id
 from server.domain.disclosure.recipients import PLATFORM, RECIPIENTS, Recipient
 from server.domain.ports import Query
 from server.domain.records.record import Record, records
@@ -181,12 +182,14 @@ class ComplianceGaps:
         return page.taken([gap for gap in found if gap is not None])
 
     async def _undocumented(self, tenant: Tenant, category: Category) -> Gap | None:
+        id = mandate_id(tenant.id, category.id)
+        mandate = await self._ports.reader.get(MANDATES, tenant.id, id, Mandate)
+        if mandate is not None and mandate.stands:
+            return None
         given = {"category": category.id}
-        standing = Query(INSTRUCTIONS, tenant.id, equals={**given, "revoke_time": None})
-        kept = Query(records(category.role), tenant.id, equals=given, limit=1)
-        if await self._ports.reader.count(standing) or not await self._ports.reader.find(
-            kept, Record
-        ):
+        # What was kept under an instruction is put up for erasure when that is revoked.
+        kept = Query(records(category.role), tenant.id, equals={**given, "mandate": 0}, limit=1)
+        if not await self._ports.reader.find(kept, Record):
             return None
         revoked = Query(INSTRUCTIONS, tenant.id, equals=given, order="-revoke_time", limit=1)
         last = await self._ports.reader.find(revoked, Instruction)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.catalogue.catalogue import Purpose
     from server.domain.catalogue.catalogues import Catalogues
+    from server.domain.catalogue.instructions import Instructions
     from server.domain.change import Committed, Write
     from server.domain.consent.processing import Verdict
     from server.domain.ledger import Entry
@@ -52,10 +53,11 @@ if TYPE_CHECKING:
 class Consents:
     """Records decisions, lists them, and answers checks."""
 
-    def __init__(self, ports: Ports, catalogues: Catalogues) -> None:
-        """Work on *ports*, with the purposes of *catalogues*."""
+    def __init__(self, ports: Ports, catalogues: Catalogues, instructions: Instructions) -> None:
+        """Work on *ports*, with the purposes of *catalogues*, as *instructions* allow."""
         self._ports = ports
         self._catalogues = catalogues
+        self._instructions = instructions
         self._subjects = Subjects(ports)
         self._commands = Commands(ports.reader, ports.committer, ports.keyring)
 
@@ -252,7 +254,11 @@ class Consents:
         """
         found = await self._catalogues.purpose(purpose)
         subject = await self._subjects.find(call, who, freshness=freshness)
-        return judge(found, self._catalogues.current, subject, who.role, self._ports.clock.now())
+        known = self._catalogues.current
+        needed = [known.categories[id] for id in found.categories if id in known.categories]
+        periods = await self._instructions.periods(who.tenant, needed, freshness=freshness)
+        now = self._ports.clock.now()
+        return judge(found, known, subject, who.role, now, instructed=periods)
 
     def _decision(
         self,

@@ -11,7 +11,7 @@ from server.domain.errors import ProcessingNotAllowedError
 from server.domain.subject import Choice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from server.domain.catalogue.catalogue import Catalogue, Purpose
@@ -37,6 +37,7 @@ class VerdictReason(StrEnum):
     CONSENT_NOT_EXPLICIT = "CONSENT_NOT_EXPLICIT"
     OBJECTION = "OBJECTION"
     RESTRICTION = "RESTRICTION"
+    INSTRUCTION_MISSING = "INSTRUCTION_MISSING"
     SUBJECT_ERASED = "SUBJECT_ERASED"
     SUBJECT_UNKNOWN = "SUBJECT_UNKNOWN"
     PURPOSE_RETIRED = "PURPOSE_RETIRED"
@@ -70,10 +71,23 @@ class Verdict:
 
 
 def judge(
-    purpose: Purpose, catalogue: Catalogue, subject: Subject | None, role: Role, now: datetime
+    purpose: Purpose,
+    catalogue: Catalogue,
+    subject: Subject | None,
+    role: Role,
+    now: datetime,
+    *,
+    instructed: Collection[str],
 ) -> Verdict:
-    """Judge whether data of *subject* (None: unknown) may be processed for *purpose* at *now*."""
+    """Judge whether data of *subject* (None: unknown) may be processed for *purpose* at *now*.
+
+    *instructed* are the categories whose collection isn't left to an instruction of the tenant, or
+    was instructed. A purpose may have others besides, whose data isn't to be used; if it has only
+    such, there is nothing that may be processed (S6, Art. 28(3)(a)).
+    """
     against = tuple(_against(purpose, catalogue, subject, role, now))
+    if purpose.categories and not set(purpose.categories) & set(instructed):
+        against = (*against, VerdictReason.INSTRUCTION_MISSING)
     consent = subject.consents.get(purpose.id) if subject else None
     rests_on_consent = purpose.legal_basis is LegalBasis.CONSENT
     in_favour = (

@@ -53,6 +53,7 @@ class Record:
             may be in a category's id, so that a person's records sort by category and key.
         subject: the subject's id, `tenant/reference`.
         sealed: the fields as canonical JSON, under the subject key.
+        mandate: the period of the tenant's instructions in which it was kept; 0: none was needed.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Record:
     update_time: datetime
     sealed: bytes
     source: Source = Source.UNSPECIFIED
+    mandate: int = 0
 
 
 @dataclass(frozen=True, slots=True)

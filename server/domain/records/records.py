@@ -26,6 +26,7 @@ from server.domain.commands import Commands, Decision
 from server.domain.consent.processing import VerdictReason, judge
 from server.domain.errors import (
     CategoryNotInPurposeError,
+    InstructionMissingError,
     ProcessingNotAllowedError,
     RecordNotFoundError,
 )
@@ -52,6 +53,7 @@ from server.domain.records.record import (
 from server.domain.subjects import Subjects, saved
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from server.domain.call import Call
@@ -94,24 +96,24 @@ class Records:
         """
         purpose = await self._catalogues.purpose(new.purpose)
         category = await self._catalogues.category(new.category)
-        who = new.who
+        who, period = new.who, 0
 
         async def decide() -> Decision[RecordPut]:
-            nonlocal who
+            nonlocal who, period
             now = self._ports.clock.now()
             require_in_purpose(purpose, category, who.role, now)
             require_fields(new.fields, category)
             subject = await self._subjects.open(call, who, now=now)
             who = replace(who, generation=subject.generation)
-            self._require_allowed(purpose, subject, now)
-            await self._instructions.require(who.tenant, category)
+            period = await self._instructions.require(who.tenant, category)
+            self._require_allowed(purpose, subject, now, instructed=(category.id,))
             entry = self._entry(
                 call, "record.put", subject, now, purpose=purpose.id, category=category.id
             )
             return Decision(
                 writes=(
                     *_made_known(subject, entry),
-                    await self._kept(new, purpose, subject, now),
+                    await self._kept(new, purpose, subject, now, period=period),
                 ),
                 entries=(entry,),
                 outcome=RecordPut(now, subject.generation),
@@ -120,6 +122,9 @@ class Records:
         committed = await self._commands.run(call, who.tenant, RecordPut, decide)
         if not committed.repeated:
             await self._require_alive(call, who)
+            # The same for the instruction: what came too late is erased with the rest.
+            if await self._instructions.require(who.tenant, category) != period:
+                raise InstructionMissingError(category=category.id)
         return committed
 
     async def read(self, call: Call, wanted: Wanted) -> Reading:
@@ -129,6 +134,8 @@ class Records:
             TenantNotFoundError, PurposeNotFoundError, CategoryNotFoundError,
                 SubjectNotFoundError: of what is named.
             CategoryNotInPurposeError: the purpose doesn't need a category that is asked for.
+            InstructionMissingError: the tenant hasn't instructed, or no longer instructs, to
+                collect a category that is asked for. Where none is named, it is left out.
             SubjectErasedError: the subject was erased, or the life asked for is over.
             ProcessingNotAllowedError: the verdict on the purpose is "no".
             SealedContentCorruptError: a record isn't what was sealed.
@@ -139,8 +146,14 @@ class Records:
         found = await self._subjects.require(call, wanted.who, freshness=wanted.freshness)
         subject = found.require_active(wanted.who)
         now = self._ports.clock.now()
-        self._require_allowed(purpose, subject, now)
-        page, has_more = await self._page(subject, wanted, tuple(categories))
+        periods = await self._instructions.periods(
+            subject.tenant, categories.values(), freshness=wanted.freshness
+        )
+        for id in wanted.categories:
+            if id not in periods:
+                raise InstructionMissingError(category=id)
+        self._require_allowed(purpose, subject, now, instructed=periods)
+        page, has_more = await self._page(subject, wanted, periods)
         opened = [await self._opened(subject, categories[r.category], r) for r in page]
         entry = self._entry(
             call, "record.read", subject, now, purpose=purpose.id, reason=wanted.reason
@@ -181,16 +194,19 @@ class Records:
 
         return await self._commands.run(call, who.tenant, type(None), decide)
 
-    def _require_allowed(self, purpose: Purpose, subject: Subject, now: datetime) -> None:
-        known = subject if subject.version else None
-        judge(purpose, self._catalogues.current, known, subject.role, now).require_allowed()
+    def _require_allowed(
+        self, purpose: Purpose, subject: Subject, now: datetime, *, instructed: Collection[str]
+    ) -> None:
+        known, catalogue = subject if subject.version else None, self._catalogues.current
+        verdict = judge(purpose, catalogue, known, subject.role, now, instructed=instructed)
+        verdict.require_allowed()
 
     async def _require_alive(self, call: Call, who: SubjectId) -> None:
         """Do nothing if the life that *who* names goes on."""
         (await self._subjects.require(call, who)).require_active(who)
 
     async def _kept(
-        self, new: NewRecord, purpose: Purpose, subject: Subject, now: datetime
+        self, new: NewRecord, purpose: Purpose, subject: Subject, now: datetime, *, period: int
     ) -> Write:
         before = await self._record(subject, new.category, new.key) if subject.version else None
         context = seal_context(new.category, new.key)
@@ -208,6 +224,7 @@ class Records:
             update_time=now,
             sealed=await self._ports.keyring.seal(subject, canonical(new.fields), context),
             source=new.source,
+            mandate=period,
         )
         table = records(subject.role)
         return Replace(table, record) if before else Insert(table, record)
@@ -225,16 +242,19 @@ class Records:
         return {id: await self._catalogues.category(id) for id in asked}
 
     async def _page(
-        self, subject: Subject, wanted: Wanted, categories: tuple[str, ...]
+        self, subject: Subject, wanted: Wanted, periods: Mapping[str, int]
     ) -> tuple[list[Record], bool]:
-        """Return the records of one page, and whether there are more: at least one fits."""
+        """Return the records of one page, and whether there are more: at least one fits.
+
+        *periods* are the categories, each with the period in which it is collected.
+        """
         query = Query(
             records(subject.role),
             tenant=subject.tenant,
             equals={
                 "subject": subject.id,
                 "generation": subject.generation,
-                "category": categories,
+                "category": tuple(periods),
             },
             after=wanted.after,
             limit=min(wanted.size + 1, _BATCH),
@@ -242,6 +262,8 @@ class Records:
         page: list[Record] = []
         room = PAGE_BYTES
         async for record in self._ports.reader.scan(query, Record):
+            if record.mandate not in (0, periods[record.category]):
+                continue  # It is put up for erasure: the instructions that it was kept under ended.
             room -= len(record.sealed)
             if page and (room < 0 or len(page) == wanted.size):
                 return page, True
