@@ -10,6 +10,7 @@ from server.domain.change import Insert, Kind, Replace, Table
 from server.domain.commands import Commands, Decision
 from server.domain.errors import ChatbotNotFoundError, ResourceExistsError, TenantNotFoundError
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class Tenants:
                 time=now,
                 target=f"tenants/{tenant}",
             )
+            entry = await committing(self._ports.keyring, entry, created, key=created.key)
             return Decision(
                 writes=(Insert(TENANTS, created),),
                 entries=(entry,),
@@ -161,6 +163,7 @@ class Tenants:
                 last_interaction_date="" if known is None else known.last_interaction_date,
             )
             entry = self._entry(call, "chatbot.created", tenant, chatbot, now)
+            entry = await committing(self._ports.keyring, entry, created)
             write = Insert(CHATBOTS, created) if known is None else Replace(CHATBOTS, created)
             return Decision(
                 writes=(write,),

@@ -18,7 +18,7 @@ from server.domain.ledger import Entry, new_entry
 from server.domain.ledger.commitment import (
     SALT_BYTES,
     commitment,
-    committed,
+    committing,
     content_of,
 )
 from server.domain.ports import Keyring
@@ -61,7 +61,7 @@ def deleted(subject: Subject) -> Entry:
 async def test_content_and_salt_open_a_commitment() -> None:
     """It is the SHA-256 of the salt and the content as canonical JSON: anybody can compute it."""
     subject = person()
-    entry = await committed(KEYRING, deleted(subject), {"key": "ada"}, subject=subject)
+    entry = await committing(KEYRING, deleted(subject), {"key": "ada"}, subject=subject)
 
     salt = await KEYRING.salt(subject, entry.id)
 
@@ -75,7 +75,7 @@ async def test_entry_about_nobody_is_salted_for_its_tenant() -> None:
     entry = new_entry(
         Call("shop", ""), ids, tenant="acme", type="chatbot.created", time=NOW, target="x"
     )
-    found = await committed(KEYRING, entry, {"display_name": "Shop"})
+    found = await committing(KEYRING, entry, {"display_name": "Shop"})
 
     salt = await KEYRING.salt_for_tenant("acme", entry.id)
     assert commitment(salt, b'{"display_name":"Shop"}') == found.commitment
@@ -87,7 +87,7 @@ async def test_nothing_is_said_of_an_ended_life() -> None:
     subject = person().erased(time=NOW, entry="")
 
     entry = deleted(subject)
-    assert entry == await committed(KEYRING, entry, {"key": "ada"}, subject=subject)
+    assert entry == await committing(KEYRING, entry, {"key": "ada"}, subject=subject)
 
 
 def test_members_come_from_the_first_that_has_them() -> None:
@@ -109,7 +109,7 @@ Commit = Callable[[Entry, Subject, str], Awaitable[Entry]]
 
 async def ours(entry: Entry, subject: Subject, key: str) -> Entry:
     """Commit as the service does."""
-    return await committed(KEYRING, entry, {"key": key}, subject=subject)
+    return await committing(KEYRING, entry, {"key": key}, subject=subject)
 
 
 async def unsalted(entry: Entry, subject: Subject, key: str) -> Entry:

@@ -13,6 +13,7 @@ from server.domain.assistance.inquiry import Side
 from server.domain.change import Insert, Kind, Replace, Table
 from server.domain.commands import Commands, Decision
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
 from server.domain.values import InvalidValueError
 
@@ -156,6 +157,7 @@ class Contacts:
                 time=now,
                 target=post.name(tenant),
             )
+            entry = await committing(self._ports.keyring, entry, reach)
             write = Insert(CONTACTS, contact) if before is None else Replace(CONTACTS, contact)
             return Decision(
                 writes=(write,), entries=(entry,), outcome=ContactSet(post.name(tenant))

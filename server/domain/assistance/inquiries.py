@@ -25,6 +25,7 @@ from server.domain.change import Insert, Replace
 from server.domain.commands import Commands, Decision
 from server.domain.errors import InquiryNotFoundError
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
 
 if TYPE_CHECKING:
@@ -72,9 +73,10 @@ class Inquiries:
                 about=new.about,
             )
             message = await self._message(opened, new.first, now)
+            entry = self._entry(call, opened, "inquiry.opened", now)
             return Decision(
                 writes=(Insert(INQUIRIES, opened), Insert(INQUIRY_MESSAGES, message)),
-                entries=(self._entry(call, opened, "inquiry.opened", now),),
+                entries=(await committing(self._ports.keyring, entry, new, new.first),),
                 outcome=InquiryChanged(opened),
             )
 
@@ -98,7 +100,7 @@ class Inquiries:
             event = "inquiry.answered" if message.side is Side.PLATFORM else "inquiry.continued"
             return after, (Insert(INQUIRY_MESSAGES, written),), event
 
-        return await self._change(call, tenant, inquiry, step)
+        return await self._change(call, tenant, inquiry, step, said=message)
 
     async def close(self, call: Call, *, tenant: str, inquiry: str) -> Committed[InquiryChanged]:
         """Close an inquiry.
@@ -176,6 +178,8 @@ class Inquiries:
         tenant: str,
         id: str,
         step: Callable[[Inquiry, datetime], Awaitable[tuple[Inquiry, Sequence[Write], str]]],
+        *,
+        said: NewMessage | None = None,
     ) -> Committed[InquiryChanged]:
         """Take *step*: it returns the next state, what else to write, and what that is called."""
 
@@ -183,9 +187,12 @@ class Inquiries:
             found = await self._find(call, tenant, id)
             now = self._ports.clock.now()
             after, writes, event = await step(found, now)
+            entry = self._entry(call, after, event, now)
+            if said is not None:
+                entry = await committing(self._ports.keyring, entry, said)
             return Decision(
                 writes=(Replace(INQUIRIES, after), *writes),
-                entries=(self._entry(call, after, event, now),),
+                entries=(entry,),
                 outcome=InquiryChanged(after),
             )
 

@@ -12,7 +12,7 @@ from server.domain.errors import BreachClosedError, InvalidArgumentError, Violat
 from server.domain.values import InvalidValueError, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from server.domain.catalogue.catalogue import Category
 
@@ -207,6 +207,17 @@ class Breach:
         Raises:
             BreachClosedError: it is closed.
             InvalidArgumentError: it has as many as it takes.
+    def said(self) -> Mapping[str, object]:
+        """Return what the ledger entry of this version commits to, and others of it as well."""
+        return {
+            "facts": self.facts,
+            "scope": self.scope,
+            "measure": self.measures[-1] if self.measures else None,
+            "level": self.risk.level if self.risk else None,
+            "reasoning": self.risk.reasoning if self.risk else "",
+            "lessons": self.lessons,
+        }
+
         """
         following = replace(self._next(), measures=(*self.measures, measure))
         if len(following.measures) > MAX_MEASURES:

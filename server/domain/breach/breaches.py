@@ -25,6 +25,7 @@ from server.domain.change import Insert, Replace
 from server.domain.commands import Commands, Decision
 from server.domain.errors import BreachNotFoundError
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
 from server.domain.values import Role
 
@@ -91,8 +92,10 @@ class Breaches:
                     *(Insert(notices(notice.role), notice) for notice in made),
                 ),
                 entries=(
-                    self._entry(call, "breach.reported", breach, now),
-                    *(self._notice_entry(call, notice, now) for notice in made),
+                    await self._entry(call, "breach.reported", breach, now),
+                    *await asyncio.gather(
+                        *(self._notice_entry(call, breach, notice, now) for notice in made)
+                    ),
                 ),
                 outcome=BreachChanged(breach.id, breach.version),
             )
@@ -193,7 +196,7 @@ class Breaches:
             following = amended(await self.get(id), now)
             return Decision(
                 writes=(Replace(BREACHES, following), Insert(BREACHES, following.snapshot())),
-                entries=(self._entry(call, type, following, now),),
+                entries=(await self._entry(call, type, following, now),),
                 outcome=BreachChanged(id, following.version),
             )
 
@@ -214,8 +217,8 @@ class Breaches:
             categories=tuple(c.id for c in categories if c.role is part.role),
         )
 
-    def _entry(self, call: Call, type: str, breach: Breach, now: datetime) -> Entry:
-        return new_entry(
+    async def _entry(self, call: Call, type: str, breach: Breach, now: datetime) -> Entry:
+        entry = new_entry(
             call,
             self._ports.ids,
             tenant=PLATFORM,
@@ -224,13 +227,17 @@ class Breaches:
             target=f"breaches/{breach.id}",
         )
 
-    def _notice_entry(self, call: Call, notice: Notice, now: datetime) -> Entry:
-        return new_entry(
+    async def _notice_entry(
+        self, call: Call, breach: Breach, notice: Notice, now: datetime
+    ) -> Entry:
+        entry = new_entry(
             call,
             self._ports.ids,
             tenant=notice.tenant,
             type="breach.notice_created",
             time=now,
+        return await committing(self._ports.keyring, entry, breach.said())
             role=notice.role,
             target=notice.name,
         )
+        return await committing(self._ports.keyring, entry, notice, breach)

@@ -15,6 +15,7 @@ from server.domain.errors import BreachNotFoundError, NoticeNotFoundError
 from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
 from server.domain.ports import Query
+from server.domain.ledger.commitment import committing
 from server.domain.values import InvalidValueError
 
 if TYPE_CHECKING:
@@ -232,6 +233,8 @@ class Notices:
             return ""
         sealed = notice.sealed_acknowledger
         unsealed = await self._ports.keyring.unseal_for_tenant(
+            said = {"acknowledged_by": acknowledged_by}
+            entry = await committing(self._ports.keyring, entry, said)
             notice.tenant, sealed, _place(notice)
         )
         return unsealed.decode()

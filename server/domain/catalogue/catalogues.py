@@ -28,6 +28,7 @@ from server.domain.errors import (
 )
 from server.domain.ledger import new_entry
 from server.domain.ports import Query
+from server.domain.ledger.commitment import committing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +167,8 @@ class Catalogues:
             )
             return Decision(
                 writes=(Insert(CHANGES, change),),
-                entries=(self._entry(call, "catalogue.change_proposed", change.id, now),),
+            entry = self._entry(call, "catalogue.change_proposed", change.id, now)
+                entries=(await committing(self._ports.keyring, entry, change),),
                 outcome=ChangeProposed(change.id),
             )
 
@@ -198,15 +200,12 @@ class Catalogues:
             if reviewer.strip().casefold() == found.proposer.strip().casefold():
                 raise ReviewerIsProposerError
             state = ChangeState.APPROVED if approved else ChangeState.REJECTED
-            reviewed = replace(
-                found,
-                version=found.version + 1,
-                state=state,
-                review=Review(reviewer, approved, note, evidence_digest, now),
-            )
+            written = Review(reviewer, approved, note, evidence_digest, now)
+            reviewed = replace(found, version=found.version + 1, state=state, review=written)
+            entry = self._entry(call, f"catalogue.change_{state}", change, now)
             return Decision(
                 writes=(Replace(CHANGES, reviewed),),
-                entries=(self._entry(call, f"catalogue.change_{state}", change, now),),
+                entries=(await committing(self._ports.keyring, entry, written),),
                 outcome=ChangeReviewed(state),
             )
 

@@ -30,6 +30,7 @@ from server.domain.errors import (
 )
 from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import DEFAULT_FRESHNESS, Query
 from server.domain.subject import Choice
 from server.domain.subjects import Subjects, saved
@@ -84,7 +85,7 @@ class Consents:
                 )
             else:
                 subject = await self._subjects.open(call, new.who, now=now)
-            decision, entry = self._decision(call, new, purpose, subject, now)
+            decision, entry = await self._decision(call, new, purpose, subject, now)
             return Decision(
                 writes=(
                     saved(applied(subject, decision, entry)),
@@ -133,7 +134,9 @@ class Consents:
                     method=method,
                     evidence_digest=evidence_digest,
                 )
-                decision, entry = self._decision(call, new, purpose, subject, now, index=index)
+                decision, entry = await self._decision(
+                    call, new, purpose, subject, now, index=index
+                )
                 after = applied(after, decision, entry)
                 decisions.append(Insert(consents(who.role), decision))
                 entries.append(entry)
@@ -260,7 +263,7 @@ class Consents:
         now = self._ports.clock.now()
         return judge(found, known, subject, who.role, now, instructed=periods)
 
-    def _decision(
+    async def _decision(
         self,
         call: Call,
         new: NewDecision,
@@ -304,7 +307,7 @@ class Consents:
             purpose=purpose.id,
             target=f"tenants/{tenant}/consentDecisions/{id}",
         )
-        return decision, entry
+        return decision, await committing(self._ports.keyring, entry, decision, subject=subject)
 
     def _state(self, purpose_id: str, consent: ConsentState, moment: datetime) -> State:
         if consent.choice is not Choice.GRANTED:

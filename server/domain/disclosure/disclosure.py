@@ -20,6 +20,7 @@ from server.domain.errors import (
     Violation,
 )
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
 from server.domain.subjects import Subjects, saved
 
@@ -209,6 +210,8 @@ class Disclosures:
                 purpose=new.purpose,
                 target=name(disclosure),
             )
+            keyring = self._ports.keyring
+            entry = await committing(keyring, entry, disclosure, new, subject=subject)
             return Decision(
                 writes=(
                     # Nothing else of the subject changes; but an erasure meanwhile is noticed.

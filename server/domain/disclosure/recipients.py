@@ -19,6 +19,7 @@ from server.domain.errors import (
     Violation,
 )
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ class Recipients:
                 time=now,
                 target=f"recipients/{new.id}",
             )
+            entry = await committing(self._ports.keyring, entry, created)
             return Decision(
                 writes=(Insert(RECIPIENTS, created),), entries=(entry,), outcome=created
             )

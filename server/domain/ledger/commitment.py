@@ -107,19 +107,25 @@ def commitment(salt: bytes, content: bytes) -> bytes:
     return sha256(salt + content).digest()
 
 
-async def committed(
-    keyring: Keyring, entry: Entry, *sources: object, subject: Subject | None = None
+async def committing(
+    keyring: Keyring,
+    entry: Entry,
+    *sources: object,
+    subject: Subject | None = None,
+    key: bytes = b"",
 ) -> Entry:
     """Return *entry* with the commitment to its content, as `content_of` makes it of *sources*.
 
     It is salted under the key of *subject* if the entry is about one; of one whose key is gone
-    it says nothing. Else under that of the tenant, or of the platform.
+    it says nothing. Else under that of the tenant, or of the platform. *key* is the wrapped key
+    of a tenant that isn't stored yet.
 
     Raises:
         TenantNotFoundError: there is no such tenant.
     """
     if subject is None:
-        salt, generation = await keyring.salt_for_tenant(entry.tenant, entry.id), None
+        salt = await keyring.salt_for_tenant(entry.tenant, entry.id, key=key)
+        generation = None
     elif subject.is_erased:
         return entry
     else:

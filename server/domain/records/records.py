@@ -31,6 +31,7 @@ from server.domain.errors import (
     RecordNotFoundError,
 )
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
 from server.domain.records.minimisation import (
     canonical,
@@ -110,6 +111,8 @@ class Records:
             entry = self._entry(
                 call, "record.put", subject, now, purpose=purpose.id, category=category.id
             )
+            version = {"purpose_version": purpose.version}
+            entry = await committing(self._ports.keyring, entry, new, version, subject=subject)
             return Decision(
                 writes=(
                     *_made_known(subject, entry),
@@ -188,6 +191,7 @@ class Records:
             entry = self._entry(
                 call, "record.deleted", subject, now, purpose=record.purpose, category=category
             )
+            entry = await committing(self._ports.keyring, entry, record, subject=subject)
             return Decision(
                 writes=(Delete(records(who.role), record),), entries=(entry,), outcome=None
             )

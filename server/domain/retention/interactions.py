@@ -23,6 +23,7 @@ from server.domain.errors import (
     SubjectErasedError,
 )
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.retention.activity import Activity, day_of, interactions
 from server.domain.subjects import Subjects, saved
 from server.domain.tenants import CHATBOTS, Chatbot
@@ -190,7 +191,7 @@ class Interactions:
         async def decide() -> Decision[InteractionRecorded]:
             intake = await self._look(call, new.who.role, new.who.tenant, (new,))
             last_date = intake.take(new)
-            writes, entries = self._writes(call, new.who.role, intake)
+            writes, entries = await self._writes(call, new.who.role, intake)
             return Decision(writes, entries, InteractionRecorded(last_date))
 
         return await self._commands.run(call, new.who.tenant, InteractionRecorded, decide)
@@ -207,7 +208,7 @@ class Interactions:
         async def decide() -> Decision[BatchRecorded]:
             intake = await self._look(call, role, tenant, news)
             items = tuple(_outcome(intake, new) for new in news)
-            writes, entries = self._writes(call, role, intake)
+            writes, entries = await self._writes(call, role, intake)
             return Decision(writes, entries, BatchRecorded(items))
 
         committed = await self._commands.run(call, tenant, BatchRecorded, decide)
@@ -246,10 +247,10 @@ class Interactions:
     async def _chatbot(self, tenant: str, id: str) -> Chatbot | None:
         return await self._ports.reader.get(CHATBOTS, tenant, f"{tenant}/{id}", Chatbot)
 
-    def _writes(
+    async def _writes(
         self, call: Call, role: Role, intake: _Intake
     ) -> tuple[Sequence[Write], Sequence[Entry]]:
-        tenant = intake.tenant.id
+        tenant, keyring = intake.tenant.id, self._ports.keyring
         writes: list[Write] = []
         entries: list[Entry] = []
         for person in intake.moved_people():
@@ -263,19 +264,19 @@ class Interactions:
                 subject=person.subject.reference,
             )
             writes += person.writes(entry)
-            entries.append(entry)
+            subject = person.subject
+            entries.append(await committing(keyring, entry, person.current, subject=subject))
         for chatbot in intake.moved_chatbots():
             writes.append(Replace(CHATBOTS, chatbot))
-            entries.append(
-                new_entry(
-                    call,
-                    self._ports.ids,
-                    tenant=tenant,
-                    type="chatbot.used",
-                    time=intake.now,
-                    target=f"tenants/{tenant}/chatbots/{chatbot.chatbot}",
-                )
+            entry = new_entry(
+                call,
+                self._ports.ids,
+                tenant=tenant,
+                type="chatbot.used",
+                time=intake.now,
+                target=f"tenants/{tenant}/chatbots/{chatbot.chatbot}",
             )
+            entries.append(await committing(keyring, entry, chatbot))
         return writes, entries
 
 

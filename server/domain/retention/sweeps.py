@@ -18,6 +18,7 @@ from server.domain.errors import (
 )
 from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
 from server.domain.retention.sweep import Sweep, SweepState, sweeps
 from server.domain.values import InvalidValueError
@@ -68,6 +69,7 @@ class Sweeps:
             await self._planning.discard(call, planned)
         return committed
 
+            entry = await committing(self._ports.keyring, entry, planned)
     async def get(self, id: str) -> Sweep:
         """Return the sweep *id*.
 

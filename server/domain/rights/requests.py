@@ -18,6 +18,7 @@ from server.domain.errors import (
 )
 from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
+from server.domain.ledger.commitment import committing
 from server.domain.ports import DEFAULT_FRESHNESS, Query
 from server.domain.rights.request import (
     VERIFIED,
@@ -34,7 +35,7 @@ from server.domain.subject import Subject
 from server.domain.subjects import Subjects, saved, subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from server.domain.call import Call
     from server.domain.change import Committed, Write
@@ -155,6 +156,8 @@ class RightsRequests:
             )
             sealed = await self._sealed(subject, request, "statement", new.statement)
             entry = self.entry(call, request, "rights.request_created", now)
+            said = {"statement": new.statement}
+            entry = await committing(self._ports.keyring, entry, said, request, subject=subject)
             request = replace(request, sealed_statement=sealed).received().entered(entry.id)
             writes: list[Write] = [Insert(requests(request.role), request)]
             if request.identity is not None:
@@ -184,7 +187,7 @@ class RightsRequests:
             await self._require_alone(after)
             subject = await self.subject_of(found)
             fence = () if is_over(found, subject) else (held_still(subject),)
-            return self._decided(call, after, "rights.identity_attested", now, *fence)
+            return await self._decided(call, after, "rights.identity_attested", now, *fence)
 
         return await self._take(call, tenant, request, step)
 
@@ -207,7 +210,8 @@ class RightsRequests:
                 ),
                 instruction=await self._sealed_for_life(found, "instruction", instruction),
             )
-            return self._decided(call, after, "rights.request_authorised", now)
+            said = {"authorised_by": authorised_by, "instruction": instruction}
+            return await self._decided(call, after, "rights.request_authorised", now, said=said)
 
         return await self._take(call, tenant, request, step)
 
@@ -229,7 +233,8 @@ class RightsRequests:
                 raise InvalidArgumentError((Violation("ground", rule),))
             sealed = await self._sealed_for_life(found, "explanation", explanation)
             after = found.refused(ground, explanation=sealed, time=now)
-            return self._decided(call, after, "rights.request_refused", now)
+            said = {"ground": ground, "explanation": explanation}
+            return await self._decided(call, after, "rights.request_refused", now, said=said)
 
         return await self._take(call, tenant, request, step)
 
@@ -242,7 +247,8 @@ class RightsRequests:
         """
 
         async def step(found: RightsRequest, now: datetime) -> Decision[RightsRequest]:
-            return self._decided(call, found.withdrawn(time=now), "rights.request_withdrawn", now)
+            after = found.withdrawn(time=now)
+            return await self._decided(call, after, "rights.request_withdrawn", now)
 
         return await self._take(call, tenant, request, step)
 
@@ -360,11 +366,21 @@ class RightsRequests:
 
         return await self._commands.run(call, tenant, RightsRequest, decide)
 
-    def _decided(
-        self, call: Call, after: RightsRequest, type: str, now: datetime, *others: Write
+    async def _decided(
+        self,
+        call: Call,
+        after: RightsRequest,
+        type: str,
+        now: datetime,
+        *others: Write,
+        said: Mapping[str, str] | None = None,
     ) -> Decision[RightsRequest]:
         # The whole request is kept for repeats: what is personal in it is sealed.
         entry = self.entry(call, after, type, now)
+        if said is not None:
+            subject = await self.subject_of(after)
+            if not is_over(after, subject):
+                entry = await committing(self._ports.keyring, entry, said, subject=subject)
         after = after.entered(entry.id)
         return Decision(
             writes=(Replace(requests(after.role), after), *others),
