@@ -197,16 +197,6 @@ class Breach:
         """
         return self.facts.timeline.awareness_time + AUTHORITY_PERIOD
 
-    def snapshot(self) -> Breach:
-        """Return the copy that keeps this version for ever."""
-        return replace(self, id=snapshot_id(self.id, self.version), is_snapshot=True)
-
-    def with_measure(self, measure: Measure) -> Breach:
-        """Return the next version, with *measure* taken.
-
-        Raises:
-            BreachClosedError: it is closed.
-            InvalidArgumentError: it has as many as it takes.
     def said(self) -> Mapping[str, object]:
         """Return what the ledger entry of this version commits to, and others of it as well."""
         return {
@@ -218,6 +208,16 @@ class Breach:
             "lessons": self.lessons,
         }
 
+    def snapshot(self) -> Breach:
+        """Return the copy that keeps this version for ever."""
+        return replace(self, id=snapshot_id(self.id, self.version), is_snapshot=True)
+
+    def with_measure(self, measure: Measure) -> Breach:
+        """Return the next version, with *measure* taken.
+
+        Raises:
+            BreachClosedError: it is closed.
+            InvalidArgumentError: it has as many as it takes.
         """
         following = replace(self._next(), measures=(*self.measures, measure))
         if len(following.measures) > MAX_MEASURES:

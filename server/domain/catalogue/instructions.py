@@ -7,6 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from server.domain.catalogue.mandate import (
+    MANDATES,
+    Mandate,
+    Revocation,
+    mandate_id,
+    no_mandate,
+    revocations,
+)
 from server.domain.change import Insert, Kind, Replace, Table
 from server.domain.commands import Commands, Decision
 from server.domain.errors import (
@@ -16,16 +24,16 @@ from server.domain.errors import (
 )
 from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import committing
-from server.domain.ports import Query
+from server.domain.ports import DEFAULT_FRESHNESS, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from server.domain.call import Call
     from server.domain.catalogue.catalogue import Category
     from server.domain.catalogue.catalogues import Catalogues
-    from server.domain.change import Committed
-    from server.domain.ports import Ports
+    from server.domain.change import Committed, Write
+    from server.domain.ports import Freshness, Ports
     from server.domain.tenants import Tenants
 
 INSTRUCTIONS = Table(Kind.INSTRUCTIONS)
@@ -97,7 +105,7 @@ class Instructions:
 
         async def decide() -> Decision[InstructionRecorded]:
             await self._tenants.get(tenant)
-            self._catalogues.current.category(category)
+            await self._catalogues.category(category)
             now = self._ports.clock.now()
             id = f"{tenant}/{self._ports.ids.new()}"
             sealed = await self._ports.keyring.seal_for_tenant(
@@ -121,8 +129,10 @@ class Instructions:
                 target=name(instruction),
             )
             entry = await committing(self._ports.keyring, entry, words, instruction)
+            mandate = await self._mandate(tenant, category)
+            given = mandate.given(id.rpartition("/")[2])
             return Decision(
-                writes=(Insert(INSTRUCTIONS, instruction),),
+                writes=(Insert(INSTRUCTIONS, instruction), given.saved()),
                 entries=(entry,),
                 outcome=InstructionRecorded(instruction.id),
             )
@@ -132,7 +142,10 @@ class Instructions:
     async def revoke(
         self, call: Call, *, tenant: str, instruction: str, reason: str
     ) -> Committed[InstructionRevoked]:
-        """Take *instruction* (the last part of its name) back: writes under it stop at once.
+        """Take *instruction* (the last part of its name) back.
+
+        If the category needs an instruction and no other stands, it is neither written nor read
+        from now on, and what was kept of it is put up for erasure (Art. 28(3)(a)).
 
         Raises:
             InstructionNotFoundError: the tenant has none with this id.
@@ -159,7 +172,7 @@ class Instructions:
                 target=name(found),
             )
             return Decision(
-                writes=(Replace(INSTRUCTIONS, revoked),),
+                writes=(Replace(INSTRUCTIONS, revoked), *await self._taken_back(revoked, now)),
                 entries=(entry,),
                 outcome=InstructionRevoked(now),
             )
@@ -185,19 +198,61 @@ class Instructions:
         )
         return Words(**json.loads(content))
 
-    async def require(self, tenant: str, category: Category) -> None:
-        """Do nothing if *category* may be collected for *tenant*.
+    async def require(self, tenant: str, category: Category) -> int:
+        """Return the period in which *category* may be collected for *tenant*; 0: it needs none.
 
         Raises:
             InstructionMissingError: it needs a documented instruction, and none stands.
         """
-        if not category.requires_instruction:
-            return
-        standing = Query(
-            INSTRUCTIONS, tenant=tenant, equals={"category": category.id, "revoke_time": None}
-        )
-        if not await self._ports.reader.count(standing):
+        period = (await self.periods(tenant, (category,))).get(category.id)
+        if period is None:
             raise InstructionMissingError(category=category.id)
+        return period
+
+    async def periods(
+        self,
+        tenant: str,
+        categories: Iterable[Category],
+        *,
+        freshness: Freshness = DEFAULT_FRESHNESS,
+    ) -> Mapping[str, int]:
+        """Return those of *categories* that may be used for *tenant*: id → period, as `require`."""
+        found: dict[str, int] = {}
+        for category in categories:
+            if not category.requires_instruction:
+                found[category.id] = 0
+                continue
+            mandate = await self._mandate(tenant, category.id, freshness=freshness)
+            if mandate.stands:
+                found[category.id] = mandate.period
+        return found
+
+    async def _mandate(
+        self, tenant: str, category: str, *, freshness: Freshness = DEFAULT_FRESHNESS
+    ) -> Mandate:
+        found = await self._ports.reader.get(
+            MANDATES, tenant, mandate_id(tenant, category), Mandate, freshness=freshness
+        )
+        return found or no_mandate(tenant, category)
+
+    async def _taken_back(self, revoked: Instruction, now: datetime) -> Sequence[Write]:
+        """Return what ends the mandate, if *revoked* was the last instruction to stand."""
+        mandate = await self._mandate(revoked.tenant, revoked.category)
+        left = mandate.taken_back(revoked.id.rpartition("/")[2])
+        category = await self._catalogues.category(revoked.category)
+        if left.stands or not category.requires_instruction:
+            return (left.saved(),)
+        end = Revocation(
+            id=revoked.id,
+            tenant=revoked.tenant,
+            version=1,
+            role=category.role,
+            category=category.id,
+            period=mandate.period,
+            time=now,
+            due_time=now,
+        )
+        return (left.saved(), Insert(revocations(category.role), end))
 
 
 def name(instruction: Instruction) -> str:
