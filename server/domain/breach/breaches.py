@@ -226,6 +226,7 @@ class Breaches:
             time=now,
             target=f"breaches/{breach.id}",
         )
+        return await committing(self._ports.keyring, entry, breach.said())
 
     async def _notice_entry(
         self, call: Call, breach: Breach, notice: Notice, now: datetime
@@ -236,7 +237,6 @@ class Breaches:
             tenant=notice.tenant,
             type="breach.notice_created",
             time=now,
-        return await committing(self._ports.keyring, entry, breach.said())
             role=notice.role,
             target=notice.name,
         )

@@ -14,8 +14,8 @@ from server.domain.commands import Commands, Decision
 from server.domain.errors import BreachNotFoundError, NoticeNotFoundError
 from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
-from server.domain.ports import Query
 from server.domain.ledger.commitment import committing
+from server.domain.ports import Query
 from server.domain.values import InvalidValueError
 
 if TYPE_CHECKING:
@@ -195,6 +195,8 @@ class Notices:
                 role=found.role,
                 target=found.name,
             )
+            said = {"acknowledged_by": acknowledged_by}
+            entry = await committing(self._ports.keyring, entry, said)
             return Decision(
                 writes=(Replace(notices(found.role), acknowledged),),
                 entries=(entry,),
@@ -233,8 +235,6 @@ class Notices:
             return ""
         sealed = notice.sealed_acknowledger
         unsealed = await self._ports.keyring.unseal_for_tenant(
-            said = {"acknowledged_by": acknowledged_by}
-            entry = await committing(self._ports.keyring, entry, said)
             notice.tenant, sealed, _place(notice)
         )
         return unsealed.decode()

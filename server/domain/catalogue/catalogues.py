@@ -27,8 +27,8 @@ from server.domain.errors import (
     TextNotFoundError,
 )
 from server.domain.ledger import new_entry
-from server.domain.ports import Query
 from server.domain.ledger.commitment import committing
+from server.domain.ports import Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -165,9 +165,9 @@ class Catalogues:
                 state=ChangeState.PROPOSED,
                 create_time=now,
             )
+            entry = self._entry(call, "catalogue.change_proposed", change.id, now)
             return Decision(
                 writes=(Insert(CHANGES, change),),
-            entry = self._entry(call, "catalogue.change_proposed", change.id, now)
                 entries=(await committing(self._ports.keyring, entry, change),),
                 outcome=ChangeProposed(change.id),
             )

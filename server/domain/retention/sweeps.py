@@ -62,6 +62,7 @@ class Sweeps:
 
         async def decide() -> Decision[Sweep]:
             entry = _entry(call, self._ports, "retention.sweep_planned", planned)
+            entry = await committing(self._ports.keyring, entry, planned)
             return Decision((Insert(sweeps(role), planned),), (entry,), planned)
 
         committed = await self._commands.run(call, only_tenant, Sweep, decide)
@@ -69,7 +70,6 @@ class Sweeps:
             await self._planning.discard(call, planned)
         return committed
 
-            entry = await committing(self._ports.keyring, entry, planned)
     async def get(self, id: str) -> Sweep:
         """Return the sweep *id*.
 
