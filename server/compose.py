@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +30,7 @@ from server.domain.feed.feed import Feed
 from server.domain.feed.lags import Lags
 from server.domain.feed.subscriptions import Subscriptions
 from server.domain.identifiers import TimeOrderedIds
+from server.domain.ledger.sequencer import Sequencer
 from server.domain.ports import Ports
 from server.domain.records.batches import RecordBatches
 from server.domain.records.records import Records
@@ -82,6 +83,8 @@ from server.workers.catalogue import CatalogueRefresher
 from server.workers.feed import FeedLagger, FeedTailer
 from server.workers.purge import PurgeWorker
 from server.workers.revocation import RevocationWorker
+from server.workers.sequencer import SequencerWorker
+from server.workers.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -238,7 +241,8 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         driver = _driver(settings, uri)
         stack.push_async_callback(_close, driver)
         layout = Layout(settings.database)
-        await _prepare(Schema(driver, layout, Leases(driver, layout)), settings.database)
+        leases = Leases(driver, layout)
+        await _prepare(Schema(driver, layout, leases), settings.database)
         waking = Waking(driver)
         stack.push_async_callback(waking.close)
         reader = MongoReader(driver, layout, waking)
@@ -246,6 +250,9 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
             driver, layout, SystemClock(), limits=_limits(settings), wake=waking.wake
         )
         stack.push_async_callback(_drain, committer, settings.drain_seconds, ended)
+        # Apart, so that no caller's change waits for a pass of the sequencer.
+        sequencing = MongoCommitter(driver, layout, SystemClock(), wake=waking.wake)
+        stack.push_async_callback(_drain, sequencing, settings.drain_seconds, ended)
         keyring = EnvelopeKeyring(reader, LocalFileKeyService.open(settings.master_key_path))
         await keyring.require_fit()
         ports = Ports(reader, committer, keyring, clock, TimeOrderedIds(clock))
@@ -254,7 +261,12 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         if settings.catalogue is not None:
             await apply_first_catalogue(settings.catalogue, domain.catalogues, clock)
         built = handlers(domain, ports)
-        await stack.enter_async_context(working(workers(domain, ports, settings)))
+        sequencer = Sequencer(replace(ports, committer=sequencing), ledger=settings.ledger_name)
+        at_work = (
+            *workers(domain, ports, settings),
+            SequencerWorker(sequencer, Shares(leases), reader),
+        )
+        await stack.enter_async_context(working(at_work))
         yield App(_server(settings, built, driver), ports, built, database, ended)
 
 

@@ -169,13 +169,9 @@ class Purge:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Give an entry of the ledger, which must still wait, its places; see `ledger.Entry`."""
+    """Put *entry*, which has its places in log and feed, where it waits for them."""
 
-    id: str
-    tenant: str
-    position: int
-    feed_position: int
-    leaf_hash: bytes
+    entry: Entry
 
 
 Write = Insert | Replace | Delete | Purge | Position

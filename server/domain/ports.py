@@ -34,6 +34,8 @@ class Query:
         order: field to sort by ascending; ties are broken by id. "-field" sorts descending.
         after: (value of the order field, id) of the last document of the page before.
         limit: most documents returned.
+        is_snapshot: whether a page is read as of one moment; by default, each document is as
+            of the moment when it is come to.
     """
 
     table: Table
@@ -51,6 +53,7 @@ class Query:
     order: str = "id"
     after: tuple[object, str] | None = None
     limit: int = 100
+    is_snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +102,13 @@ class Reader(Protocol):
         """
         ...
 
-    async def wait_for_change(self, table: Table, *, at_most_seconds: float) -> None:
+    async def wait_for_change(
+        self, table: Table, *, at_most_seconds: float, by_others: bool = True
+    ) -> None:
         """Return soon after *table* was written to, or when the time is over.
 
-        A hint only: it may return early, and what it misses is found by the next read.
+        A hint only: it may return early, and what it misses is found by the next read. What
+        other servers write is only waited for *by_others*, since that costs the database more.
         """
         ...
 

@@ -67,7 +67,7 @@ def to_document(entity: Any) -> Document:
     document: Document = {"_id": built.pop("id")}
     empty = _omission(entity.__class__).empty
     for name, value in built.items():
-        if value is not None and (value or name not in empty):
+        if value or (value is not None and (name not in empty or isinstance(value, int | float))):
             document[name] = value
     return document
 

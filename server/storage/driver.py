@@ -166,9 +166,12 @@ class Driver:
         *,
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
+        is_snapshot: bool = False,
     ) -> list[Document]:
-        """Return the majority-committed documents that match, in order."""
-        collection = self._client[place.database][place.collection]
+        """Return the majority-committed documents that match, in order; maybe as of one moment."""
+        collection = self._client[place.database].get_collection(
+            place.collection, read_concern=ReadConcern("snapshot") if is_snapshot else None
+        )
         asked: dict[str, Any] = {"limit": limit, "max_time_ms": MAX_READ_MS}
         if sort:
             asked["sort"] = list(sort)

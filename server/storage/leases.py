@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
+from server.domain.leases import Lease, LeaseLostError
 from server.storage.collections import Layout
 from server.storage.driver import Driver
 from server.storage.failures import DUPLICATE_KEY, DatabaseRefusedError
@@ -23,20 +23,6 @@ MAJORITY_JOURNALED = {"w": "majority", "j": True}
 
 RENEWALS = 3
 """How often a lease is renewed before it would end."""
-
-
-class LeaseLostError(Exception):
-    """The lease ended, and may be another's by now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to do what *name* stands for; `fence` grows with every holder."""
-
-    name: str
-    holder: str
-    fence: int
-    seconds: float
 
 
 class Leases:
@@ -83,6 +69,26 @@ class Leases:
         """End *lease* now; none is harmed if it has ended by itself."""
         await self._modify(_held(lease), {"$set": {"expire_time": "$$NOW"}})
 
+    async def renew_all(self, leases: Sequence[Lease]) -> list[Lease]:
+        """Hold *leases* for their seconds from now on; return those that hadn't ended before."""
+        renewed = [(_held(lease), {"expire_time": _from_now(lease.seconds)}) for lease in leases]
+        if await self._set_all(renewed) == len(leases):
+            return list(leases)
+        names = {"_id": {"$in": [lease.name for lease in leases]}}
+        found = await self._driver.find(self._place, {**names, "$expr": _LIVES})
+        holders = {document["_id"]: document["holder"] for document in found}
+        return [lease for lease in leases if holders.get(lease.name) == lease.holder]
+
+    async def release_all(self, leases: Sequence[Lease]) -> None:
+        """End *leases* now; none is harmed if one has ended by itself."""
+        await self._set_all([(_held(lease), {"expire_time": "$$NOW"}) for lease in leases])
+
+    async def live(self, prefix: str) -> set[str]:
+        """Return the names of all leases, anybody's, that begin with *prefix* and haven't ended."""
+        names = {"_id": {"$gte": prefix, "$lt": f"{prefix}\uffff"}}
+        found = await self._driver.find(self._place, {**names, "$expr": _LIVES})
+        return {document["_id"] for document in found}
+
     @asynccontextmanager
     async def keeping(self, lease: Lease) -> AsyncGenerator[None]:
         """Renew *lease* during the block, and release it at the end.
@@ -117,6 +123,22 @@ class Leases:
             task.cancel()
             raise
 
+    async def _set_all(self, changes: Sequence[tuple[Document, Document]]) -> int:
+        """Set the fields of what each filter matches; return how many were matched."""
+        if not changes:
+            return 0
+        reply = await self._driver.command(
+            self._place.database,
+            {
+                "update": self._place.collection,
+                "updates": [{"q": filter, "u": [{"$set": fields}]} for filter, fields in changes],
+                "ordered": False,
+                "writeConcern": MAJORITY_JOURNALED,
+            },
+        )
+        matched: int = reply["n"]
+        return matched
+
     async def _modify(
         self, filter: Document, stage: Document, *, upsert: bool = False
     ) -> Document | None:
@@ -135,6 +157,9 @@ class Leases:
         return value
 
 
+_LIVES: Document = {"$gt": ["$expire_time", "$$NOW"]}
+
+
 def _from_now(seconds: float) -> Document:
     return {"$add": ["$$NOW", int(seconds * 1000)]}
 
@@ -143,5 +168,5 @@ def _held(lease: Lease) -> Document:
     return {
         "_id": lease.name,
         "holder": lease.holder,
-        "$expr": {"$gt": ["$expire_time", "$$NOW"]},
+        "$expr": _LIVES,
     }

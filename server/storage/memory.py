@@ -64,16 +64,6 @@ class MemoryTransaction(Transaction):
             await collection.replace_one({"_id": before["_id"]}, document)
             self._undo.append(partial(collection.replace_one, {"_id": before["_id"]}, before))
 
-    async def update(self, place: Place, changes: Sequence[tuple[Document, object]]) -> None:
-        """Change the one document that each filter matches, by operators."""
-        collection = self._driver.collection(place)
-        for filter, update in changes:
-            before = await collection.find_one(filter)
-            if before is None:
-                raise WriteRefusedError(place, None, is_conflict=True)
-            await collection.update_one({"_id": before["_id"]}, update)
-            self._undo.append(partial(collection.replace_one, {"_id": before["_id"]}, before))
-
     async def delete(self, place: Place, filters: Sequence[Document]) -> None:
         """Delete the one document that each filter matches."""
         collection = self._driver.collection(place)
@@ -83,6 +73,13 @@ class MemoryTransaction(Transaction):
                 raise WriteRefusedError(place, None, is_conflict=True)
             await collection.delete_one({"_id": before["_id"]})
             self._undo.append(partial(collection.insert_one, before))
+
+    async def delete_all(self, place: Place, filter: Document, *, count: int) -> None:
+        """Delete the *count* documents that *filter* matches."""
+        found = await self._driver.find(place, filter)
+        if len(found) != count:
+            raise WriteRefusedError(place, None, is_conflict=True)
+        await self.delete(place, [{"_id": document["_id"]} for document in found])
 
     async def purge(self, place: Place, filters: Sequence[Document]) -> None:
         """Delete all that any filter matches."""
@@ -163,6 +160,7 @@ class MemoryDriver(Driver):
         *,
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
+        is_snapshot: bool = False,  # noqa: ARG002 – everything is
     ) -> list[Document]:
         """Return the documents that match, in order."""
         found = self.collection(place).find(filter)

@@ -27,9 +27,6 @@ That is the order of commits as far as anybody can tell: who has seen a change c
 commits another, gets a later stamp, whatever the clocks of servers say.
 """
 
-POSITION_BYTES = 300
-"""What one position adds to a command, roughly."""
-
 
 class Target(NamedTuple):
     """One document that at most one change under way may touch."""
@@ -78,7 +75,7 @@ class Pending:
         self.replaces: list[tuple[Place, Document, object]] = []
         self.deletes: list[tuple[Place, Document]] = []
         self.purges: list[tuple[Place, Document]] = []
-        self.positions: list[tuple[Document, Document]] = []
+        self.positions: list[tuple[str, str, object]] = []
         self.expected: dict[Target, int] = {}
         self.size = 0
         self.rivals: list[Pending] = []
@@ -164,8 +161,9 @@ class Compiler:
 
     def _add(self, pending: Pending, write: Write) -> None:
         if isinstance(write, Position):
-            pending.positions.append(_sequenced(write))
-            pending.size += POSITION_BYTES
+            prepared, size = self._prepare(to_document(write.entry))
+            pending.size += size
+            pending.positions.append((write.entry.id, write.entry.tenant, prepared))
             return
         place = self._places[write.table]
         if isinstance(write, Purge):
@@ -194,16 +192,6 @@ def _expect(pending: Pending, target: Target, version: int) -> None:
     if target in pending.expected:
         raise NotStorableError("a change writes a document twice")
     pending.expected[target] = version
-
-
-def _sequenced(position: Position) -> tuple[Document, Document]:
-    filter = {"_id": position.id, "tenant": position.tenant, "waiting": True}
-    places = {
-        "position": position.position,
-        "feed_position": position.feed_position,
-        "leaf_hash": position.leaf_hash,
-    }
-    return filter, {"$set": places, "$unset": dict.fromkeys(WAITING, "")}
 
 
 def _lives(purge: Purge) -> Document:

@@ -165,9 +165,13 @@ class MongoReader:
             raise RequestIdReusedError
         return Committed(from_value(found[0]["outcome"], type), token.encode(time), repeated=True)
 
-    async def wait_for_change(self, table: Table, *, at_most_seconds: float) -> None:
+    async def wait_for_change(
+        self, table: Table, *, at_most_seconds: float, by_others: bool = True
+    ) -> None:
         """Return soon after something was written to *table*, or when the time is over."""
-        await self._waking.wait(self._layout.place(table), at_most_seconds=at_most_seconds)
+        await self._waking.wait(
+            self._layout.place(table), at_most_seconds=at_most_seconds, by_others=by_others
+        )
 
     async def _page(self, query: Query, after: tuple[object, str] | None) -> list[Document]:
         field, direction = _order(query)
@@ -176,7 +180,11 @@ class MongoReader:
             filter = {"$and": [filter, _beyond(field, direction, after)]}
         sort = [(field, direction)] if field == "_id" else [(field, direction), ("_id", 1)]
         return await self._driver.find(
-            self._layout.place(query.table), filter, sort=sort, limit=query.limit
+            self._layout.place(query.table),
+            filter,
+            sort=sort,
+            limit=query.limit,
+            is_snapshot=query.is_snapshot,
         )
 
 

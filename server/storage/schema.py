@@ -16,12 +16,14 @@ from dataclasses import dataclass
 
 import structlog
 
+from server.domain.leases import Lease, LeaseLostError
 from server.startup import StartupError
 from server.storage.collections import Declaration, Layout
 from server.storage.declarations import DECLARATIONS, IDEMPOTENCY
 from server.storage.driver import Driver
 from server.storage.failures import DUPLICATE_KEY, NAMESPACE_EXISTS, DatabaseRefusedError
-from server.storage.leases import MAJORITY_JOURNALED, Lease, LeaseLostError, Leases
+from server.storage.leases import MAJORITY_JOURNALED, Leases
+from server.storage.migrations import let_entries_wait
 from server.storage.place import Document, Place
 
 LEASE = "schema"
@@ -61,7 +63,9 @@ class Migration:
     apply: Callable[[Driver, Layout], Awaitable[None]]
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration("let ledger entries wait for the sequencer", let_entries_wait),
+)
 """In order, for ever: the schema's version is one more than how many have been applied."""
 
 

@@ -55,15 +55,7 @@ class Transaction:
         Raises:
             WriteRefusedError: a filter matches nothing, or the validator refuses.
         """
-        await self.update(place, replacements)
-
-    async def update(self, place: Place, changes: Sequence[tuple[Document, object]]) -> None:
-        """Change the one document that each filter matches, by operators or as a whole.
-
-        Raises:
-            WriteRefusedError: a filter matches nothing, or the validator refuses.
-        """
-        updates = [{"q": filter, "u": update} for filter, update in changes]
+        updates = [{"q": filter, "u": document} for filter, document in replacements]
         reply = await self._write(place, {"update": place.collection, "updates": updates})
         if reply["n"] != len(updates):
             raise WriteRefusedError(place, None, is_conflict=True)
@@ -77,6 +69,17 @@ class Transaction:
         deletes = [{"q": filter, "limit": 1} for filter in filters]
         reply = await self._write(place, {"delete": place.collection, "deletes": deletes})
         if reply["n"] != len(deletes):
+            raise WriteRefusedError(place, None, is_conflict=True)
+
+    async def delete_all(self, place: Place, filter: Document, *, count: int) -> None:
+        """Delete the *count* documents that *filter*, which tells their ids, matches.
+
+        Raises:
+            WriteRefusedError: there are not as many.
+        """
+        deletes = [{"q": filter, "limit": 0, "hint": "_id_"}]
+        reply = await self._write(place, {"delete": place.collection, "deletes": deletes})
+        if reply["n"] != count:
             raise WriteRefusedError(place, None, is_conflict=True)
 
     async def purge(self, place: Place, filters: Sequence[Document]) -> None:

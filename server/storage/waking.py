@@ -41,20 +41,28 @@ class Waking:
         self._poll_seconds = poll_seconds
         self._pause_seconds = pause_seconds
         self._waiting: dict[Place, set[asyncio.Future[None]]] = {}
+        self._watching: dict[Place, int] = {}
         self._streams: dict[str, asyncio.Task[None]] = {}
         self._watched: dict[str, frozenset[str]] = {}
 
-    async def wait(self, place: Place, *, at_most_seconds: float) -> None:
-        """Return soon after a write to *place*, or when the time is over."""
+    async def wait(self, place: Place, *, at_most_seconds: float, by_others: bool = True) -> None:
+        """Return soon after a write to *place*, or when the time is over.
+
+        A stream is opened only to hear of writes *by_others*.
+        """
         future = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(place, set()).add(future)
+        self._watching[place] = self._watching.get(place, 0) + by_others
         try:
-            self._watch(place)
-            is_watched = place.collection in self._watched.get(place.database, ())
-            limit = at_most_seconds if is_watched else min(at_most_seconds, self._poll_seconds)
+            limit = at_most_seconds
+            if by_others:
+                self._watch(place)
+                if place.collection not in self._watched.get(place.database, ()):
+                    limit = min(at_most_seconds, self._poll_seconds)
             await asyncio.wait((future,), timeout=limit)
         finally:
             self._waiting[place].discard(future)
+            self._watching[place] -= by_others
 
     def wake(self, places: Iterable[Place]) -> None:
         """Wake those who wait for any of *places*."""
@@ -105,6 +113,6 @@ class Waking:
     def _wanted(self, database: str) -> frozenset[str]:
         return frozenset(
             place.collection
-            for place, waiting in self._waiting.items()
-            if waiting and place.database == database
+            for place, watching in self._watching.items()
+            if watching and place.database == database
         )

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from server.domain.leases import Lease, LeaseLostError
 from server.storage.collections import Layout
 from server.storage.driver import Driver
-from server.storage.leases import Lease, LeaseLostError, Leases
+from server.storage.leases import Leases
 
 
 @pytest.fixture

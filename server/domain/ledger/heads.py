@@ -74,8 +74,8 @@ def partition_id(number: int) -> str:
 
 
 def node_id(tenant: str, node: Node) -> str:
-    """Return the id of a kept node: tenant, how many blocks it is high, and its index."""
-    return f"{tenant}/{node.level // BLOCK_LEVELS}/{node.index}"
+    """Return the id of a kept node: tenant, how many blocks it is high, and its number."""
+    return f"{tenant}/{node.level // BLOCK_LEVELS}/{node.number}"
 
 
 def new_head(tenant: str) -> LedgerHead:

@@ -127,13 +127,13 @@ class Log:
 def _block(node: Node) -> tuple[int, int]:
     """Return which block of kept hashes *node* is computed from: height and index."""
     height, above = divmod(node.level, BLOCK_LEVELS)
-    return height, (node.index << above) // BLOCK
+    return height, (node.number << above) // BLOCK
 
 
 def _computed(node: Node, hashes: dict[Node, bytes]) -> bytes:
     """Return the hash of *node* from those that are kept below it, or for it."""
     height, above = divmod(node.level, BLOCK_LEVELS)
-    level, first = height * BLOCK_LEVELS, node.index << above
+    level, first = height * BLOCK_LEVELS, node.number << above
     tree = Tree()
     for index in range(first, first + (1 << above)):
         tree.append(hashes[Node(level, index)])

@@ -1,6 +1,6 @@
 """The Merkle tree over a log: hashes, growth, proofs and their verification (RFC 6962, 2.1).
 
-A node is named by (level, index): it covers the leaves from index · 2^level on, 2^level of
+A node is named by (level, number): it covers the leaves from number · 2^level on, 2^level of
 them. Only nodes of which all leaves exist have a name; what is ragged at the right edge is
 joined from them.
 """
@@ -23,10 +23,10 @@ BLOCK = 1 << BLOCK_LEVELS
 
 
 class Node(NamedTuple):
-    """A complete subtree: `index` counts those of its level from the left, from 0."""
+    """A complete subtree: `number` counts those of its level from the left, from 0."""
 
     level: int
-    index: int
+    number: int
 
 
 HashOf = Callable[[Node], bytes]

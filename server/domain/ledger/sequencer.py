@@ -1,0 +1,208 @@
+"""Gives entries their places and signs how far each log has come.
+
+Any number of sequencers may be at work on the same partitions: each writes only on top of the
+very heads that it has read, so that of two who go on from the same ones, one loses and reads
+again. Leases (`server.workers.sequencer`) only keep that from being a waste of work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from server.domain.change import Change, Replace, Write
+from server.domain.ledger.checkpoint import (
+    CHECKPOINTS,
+    Checkpoint,
+    checkpoint_text,
+    origin,
+    signed_note,
+)
+from server.domain.ledger.entry import LEDGER, Entry
+from server.domain.ledger.heads import (
+    HEADS,
+    PARTITION_HEADS,
+    LedgerHead,
+    PartitionHead,
+    head_id,
+    new_head,
+    new_partition,
+    partition_id,
+)
+from server.domain.ledger.sequencing import Sequenced, sequence, successor
+from server.domain.ports import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from server.domain.ports import Ports
+
+BATCH = 1000
+"""Entries that are sequenced in one transaction."""
+
+SIGN_BATCH = 250
+"""Checkpoints that are stored in one transaction."""
+
+CACHED_HEADS = 10_000
+"""Heads that are kept from one pass to the next, about 1 kB each."""
+
+
+class Sequencer:
+    """Sequences partitions, all in one transaction, so that their number is no matter.
+
+    What it remembers of heads is checked by the database with each write, and forgotten when
+    a write fails.
+    """
+
+    def __init__(self, ports: Ports, *, ledger: str, batch: int = BATCH) -> None:
+        """Work on *ports*, and sign in the name of *ledger*."""
+        self._ports = ports
+        self._ledger = ledger
+        self._batch = batch
+        self._heads: dict[str, LedgerHead] = {}
+        self._partitions: dict[int, PartitionHead] = {}
+
+    @property
+    def has_unsigned(self) -> bool:
+        """Whether a log has grown since its newest checkpoint, as far as this sequencer knows."""
+        return any(not head.is_signed for head in self._heads.values())
+
+    def forget(self) -> None:
+        """Read everything anew the next time."""
+        self._heads.clear()
+        self._partitions.clear()
+
+    async def step(self, partitions: frozenset[int]) -> int:
+        """Sequence what waits in *partitions*, at most a batch, and return how much that was.
+
+        Raises:
+            ConflictError: another sequencer went on from the same heads; read again.
+            StorageUnavailableError: the database can't confirm; what it did is read again.
+        """
+        await self._take_over(partitions)
+        if not partitions:
+            return 0
+        entries = await self._waiting(partitions)
+        if entries:
+            await self._know({entry.tenant for entry in entries})
+            sequenced = sequence(entries, self._heads, self._partitions)
+            await self._commit(sequenced.writes)
+            self._remember(sequenced)
+        return len(entries)
+
+    async def sign(self) -> None:
+        """Sign and store checkpoints of the logs that have grown, from heads that are durable.
+
+        Raises:
+            ConflictError: another sequencer went on from a head, and will sign it.
+            StorageUnavailableError: the database can't confirm.
+        """
+        unsigned = [head for head in self._heads.values() if not head.is_signed][:SIGN_BATCH]
+        signed: list[LedgerHead] = []
+        writes: list[Write] = []
+        for head in unsigned:
+            checkpoint = await self._checkpoint(head)
+            following = replace(
+                head, checkpoints=checkpoint.version, is_signed=True, version=head.version + 1
+            )
+            signed.append(following)
+            writes += [Replace(HEADS, following), successor(CHECKPOINTS, checkpoint)]
+        if writes:
+            await self._commit(writes)
+            self._heads.update({head.tenant: head for head in signed})
+
+    async def _waiting(self, partitions: Iterable[int]) -> Sequence[Entry]:
+        """Return the next entries in the order of their stamps, as of one moment.
+
+        A plain read may meet an entry that was committed while it went on, and not another
+        that was committed before that one, with a lower stamp, which it had passed already.
+        """
+        return await self._ports.reader.find(
+            Query(
+                LEDGER,
+                tenant=None,
+                equals={"waiting": True, "partition": tuple(sorted(partitions))},
+                order="stamp",
+                limit=self._batch,
+                is_snapshot=True,
+            ),
+            Entry,
+        )
+
+    async def _take_over(self, partitions: frozenset[int]) -> None:
+        """Read how far new partitions have come, and forget those that are others' now."""
+        for number in self._partitions.keys() - partitions:
+            del self._partitions[number]
+        for head in [*self._heads.values()]:
+            if head.partition not in partitions:
+                del self._heads[head.tenant]
+        new = partitions - self._partitions.keys()
+        if not new:
+            return
+        numbers = tuple(sorted(new))
+        left = Query(
+            HEADS,
+            tenant=None,
+            equals={"partition": numbers, "is_signed": False},
+        )
+        async for head in self._ports.reader.scan(left, LedgerHead):
+            self._heads[head.tenant] = head
+        feeds = Query(
+            PARTITION_HEADS,
+            tenant="",
+            equals={"id": tuple(partition_id(number) for number in numbers)},
+            limit=len(numbers),
+        )
+        found = await self._ports.reader.find(feeds, PartitionHead)
+        self._partitions |= {number: new_partition(number) for number in numbers}
+        self._partitions |= {head.number: head for head in found}
+
+    async def _know(self, tenants: set[str]) -> None:
+        """Read the heads of those logs that aren't known."""
+        unknown = tenants - self._heads.keys()
+        if not unknown:
+            return
+        query = Query(
+            HEADS,
+            tenant=None,
+            equals={"id": tuple(head_id(tenant) for tenant in unknown)},
+            limit=len(unknown),
+        )
+        self._heads |= {tenant: new_head(tenant) for tenant in unknown}
+        self._heads |= _by_tenant(await self._ports.reader.find(query, LedgerHead))
+
+    async def _commit(self, writes: Sequence[Write]) -> None:
+        try:
+            await self._ports.committer.commit(Change(writes, ()), type(None))
+        except BaseException:
+            # It may hold all the same, or others went on: only the database knows.
+            self.forget()
+            raise
+
+    def _remember(self, sequenced: Sequenced) -> None:
+        self._partitions |= sequenced.partitions
+        if len(self._heads) > CACHED_HEADS:
+            self._heads = {t: head for t, head in self._heads.items() if not head.is_signed}
+        self._heads |= sequenced.heads
+
+    async def _checkpoint(self, head: LedgerHead) -> Checkpoint:
+        time = self._ports.clock.now()
+        text = checkpoint_text(origin(self._ledger, head.tenant), head.size, head.root, time)
+        made = await self._ports.keyring.sign_bytes(text.encode())
+        return Checkpoint(
+            id=head.id,
+            tenant=head.tenant,
+            size=head.size,
+            root=head.root,
+            sign_time=time,
+            key=made.key,
+            note=signed_note(
+                text, name=self._ledger, public_key=made.public_key, signature=made.signature
+            ),
+            version=head.checkpoints + 1,
+        )
+
+
+def _by_tenant(heads: Iterable[LedgerHead]) -> Mapping[str, LedgerHead]:
+    return {head.tenant: head for head in heads}

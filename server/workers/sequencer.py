@@ -1,0 +1,101 @@
+"""Has the ledger sequenced and signed, soon after each commit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from time import monotonic
+
+from server.domain.errors import ConflictError, StorageUnavailableError
+from server.domain.ledger import LEDGER
+from server.domain.ledger.sequencer import BATCH, Sequencer
+from server.domain.ports import Reader
+from server.workers.shares import Shares
+
+SIGN_SECONDS = 0.3
+"""How long a log grows before a checkpoint of it is signed, so that a burst costs few."""
+
+IDLE_SECONDS = 0.5
+"""How long nothing is heard before it is looked anyway; what was heard of can't be missed."""
+
+BUSY_SECONDS = 0.1
+"""How long while there is work: then only this server's own commits are listened to."""
+
+CALM_SECONDS = 1.0
+"""How long nothing was done when it is worth the database's while to tell of others' commits."""
+
+MOST_REST_SECONDS = 0.02
+"""How long it rests at most between two passes; it rests as long as it worked."""
+
+AWAY_SECONDS = 0.5
+"""How long a database that is away is left alone."""
+
+
+class SequencerWorker:
+    """Sequences the partitions that fall to this server's share."""
+
+    name = "sequencer"
+
+    def __init__(self, sequencer: Sequencer, shares: Shares, reader: Reader) -> None:
+        """Listen for commits with *reader*."""
+        self._sequencer = sequencer
+        self._shares = shares
+        self._reader = reader
+        self._sign_at: float | None = None
+        self._worked_at = monotonic()
+
+    async def run(self) -> None:
+        """Sequence until cancelled."""
+        self._sequencer.forget()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._shares.keep())
+            group.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        while True:
+            is_calm = monotonic() - self._worked_at > CALM_SECONDS
+            # What is committed while the rest is sequenced must not be missed.
+            woken = asyncio.create_task(
+                self._reader.wait_for_change(
+                    LEDGER, at_most_seconds=self._patience(is_calm=is_calm), by_others=is_calm
+                )
+            )
+            try:
+                await self._work()
+                await woken
+            finally:
+                woken.cancel()
+
+    def _patience(self, *, is_calm: bool) -> float:
+        most = IDLE_SECONDS if is_calm else BUSY_SECONDS
+        return most if self._sign_at is None else min(most, max(0.0, self._sign_at - monotonic()))
+
+    async def _work(self) -> None:
+        """Sequence all that waits, and sign when that is due."""
+        try:
+            while await self._sequence():
+                pass
+            await self._sign()
+        except ConflictError:
+            # Another server believes in the same partitions, which ends when its leases do.
+            await asyncio.sleep(random.uniform(0, BUSY_SECONDS))  # noqa: S311 – parts the two
+        except StorageUnavailableError:
+            await asyncio.sleep(AWAY_SECONDS)
+
+    async def _sequence(self) -> bool:
+        """Sequence one batch, and tell whether there may be more."""
+        started = monotonic()
+        done = await self._sequencer.step(self._shares.held)
+        if self._sign_at is None and self._sequencer.has_unsigned:
+            self._sign_at = monotonic() + SIGN_SECONDS
+        if done:
+            self._worked_at = monotonic()
+            # What is committed meanwhile is sequenced together.
+            await asyncio.sleep(min(self._worked_at - started, MOST_REST_SECONDS))
+        return done == BATCH
+
+    async def _sign(self) -> None:
+        if self._sign_at is not None and monotonic() >= self._sign_at:
+            while self._sequencer.has_unsigned:
+                await self._sequencer.sign()
+            self._sign_at = None
