@@ -166,6 +166,11 @@ class Proposal:
     texts: tuple[PublishedText, ...] = ()
 
 
+def id_of(number: int) -> str:
+    """Return the id of the catalogue *number*: 12 digits, so that ids sort."""
+    return f"{number:012d}"
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """Everything in force at one time. The id is the number in 12 digits, so that ids sort."""
@@ -260,7 +265,7 @@ class Catalogue:
                 categories[id] = replace(categories[id], retire_time=now)
         number = self.number + 1
         return Catalogue(
-            id=f"{number:012d}",
+            id=id_of(number),
             tenant=self.tenant,
             number=number,
             effective_time=now,

@@ -15,6 +15,7 @@ from server.domain.catalogue.catalogue import (
     Proposal,
     PublishedText,
     Purpose,
+    id_of,
 )
 from server.domain.change import Insert, Kind, Replace, Table
 from server.domain.commands import Commands, Decision
@@ -116,9 +117,10 @@ class Catalogues:
 
     async def refresh(self) -> None:
         """Read the newest catalogue, if there is a newer one than that in memory."""
-        newest = await self._ports.reader.find(
-            Query(CATALOGUES, tenant=PLATFORM, order="-id", limit=1), Catalogue
-        )
+        following = id_of(self.current.number + 1)
+        newer = Query(CATALOGUES, tenant=PLATFORM, at_least={"id": following}, order="-id", limit=1)
+        # Most often none: a whole catalogue, several times a second, would cost more than a call.
+        newest = await self._ports.reader.find(newer, Catalogue)
         if newest and newest[0].number > self.current.number:
             self.current = newest[0]
 
