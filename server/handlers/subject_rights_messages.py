@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from privacyrights.v1 import subject_rights_service_pb2 as pb
 from server.domain.rights.erasure import Erasure
-from server.domain.rights.request import (
-    Assurance,
-    Cause,
-    Ending,
-    Ground,
-    Identity,
-    IdentityMethod,
-    Result,
-    Right,
-    State,
-    Transition,
-)
+from server.domain.rights.request import Cause, Identity, Result, State, Transition
 from server.domain.rights.requests import Readable
+from server.domain.rights.terms import Assurance, Ending, Ground, IdentityMethod, Right
 from server.handlers import names
 from server.handlers.fields import ROLE_NUMBERS, Fields
 from server.handlers.times import timestamp

@@ -21,18 +21,20 @@ from server.domain.errors import (
 from server.domain.rights.request import (
     OPEN,
     STORE,
-    Assurance,
-    Ending,
-    Ground,
     Identity,
-    IdentityMethod,
     Result,
-    Right,
     RightsRequest,
     State,
     Step,
     due_time,
     first_state,
+)
+from server.domain.rights.terms import (
+    Assurance,
+    Ending,
+    Ground,
+    IdentityMethod,
+    Right,
     may_be_refused_on,
 )
 from server.domain.values import Role

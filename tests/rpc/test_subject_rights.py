@@ -19,8 +19,9 @@ from server.domain.call import Call
 from server.domain.change import Change, Committed, Kind, Replace
 from server.domain.clock import SteppingClock
 from server.domain.ports import Committer
-from server.domain.rights.request import Assurance, Identity, IdentityMethod, Right
+from server.domain.rights.request import Identity
 from server.domain.rights.requests import NewRequest, RightsRequests
+from server.domain.rights.terms import Assurance, IdentityMethod, Right
 from server.domain.tenants import Tenants
 from tests.rpc.exercising import (
     ACCESS,

@@ -30,12 +30,14 @@ async def test_each_has_an_outcome(channel: grpc.aio.Channel) -> None:
     """Known people are told as alone, in the order asked; an unknown one harms nobody."""
     tenant = await new_tenant(channel)
     ada, ben, nobody = (end_user(tenant) for _ in range(3))
-    for who in (ada, ben):
-        registered = await stub(channel).RegisterSubject(
+    *_, last = [
+        await stub(channel).RegisterSubject(
             pb.RegisterSubjectRequest(subject=who, request_id=new_id())
         )
+        for who in (ada, ben)
+    ]
 
-    found = await asked(channel, ben, nobody, ada, token=registered.consistency_token)
+    found = await asked(channel, ben, nobody, ada, token=last.consistency_token)
 
     alone = [
         (await stub(channel).GetSubject(pb.GetSubjectRequest(subject=who))).subject

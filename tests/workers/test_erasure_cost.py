@@ -17,8 +17,9 @@ from server.domain.rights.access import AccessDocuments
 from server.domain.rights.erasure import Erasures
 from server.domain.rights.execution import RightsExecution
 from server.domain.rights.exports import Exports
-from server.domain.rights.request import Assurance, Identity, IdentityMethod, Right
+from server.domain.rights.request import Identity
 from server.domain.rights.requests import NewRequest, RightsRequests
+from server.domain.rights.terms import Assurance, IdentityMethod, Right
 from server.domain.tenants import Tenants
 from server.domain.values import Role, SubjectId
 from tests.parts import parts

@@ -11,7 +11,6 @@
     │   │                    PolicyVersionNotFoundError · RetentionRuleNotFoundError
     │   │                    CatalogueChangeNotFoundError · InstructionNotFoundError
     │   ├── consent          ConsentDecisionNotFoundError
-    │   ├── consent          ConsentDecisionNotFoundError
     │   ├── records          RecordNotFoundError
     │   ├── rights           RightsRequestNotFoundError · ExportNotFoundError
     │   │                    CertificateNotFoundError
@@ -76,7 +75,6 @@ from server.domain.errors.catalogue import (
     TextNotFoundError,
 )
 from server.domain.errors.consent import (
-    ConsentDecisionNotFoundError,
     ConsentDecisionNotFoundError,
     ConsentNotBasisError,
     ParentalAuthorityRequiredError,
@@ -163,7 +161,6 @@ __all__ = [
     "CommitmentMissingError",
     "ConcurrentChangeError",
     "ConflictError",
-    "ConsentDecisionNotFoundError",
     "ConsentDecisionNotFoundError",
     "ConsentNotBasisError",
     "ConsistencyTokenInvalidError",

@@ -48,10 +48,9 @@ class ConsistencyTokenInvalidError(InvalidError):
     reason = "CONSISTENCY_TOKEN_INVALID"
 
     def __init__(self) -> None:
-        """Refuse the field `consistency_token`."""
-        super().__init__(
-            (Violation("consistency_token", "must be a token that an earlier call returned"),)
-        )
+        """Refuse the field of the token, which every read has at the same place."""
+        rule = "must be a token that an earlier call returned"
+        super().__init__((Violation("consistency.at_least_as_fresh", rule),))
 
 
 class TimeInFutureError(InvalidError):

@@ -11,16 +11,9 @@ from server.domain.errors import CertificateNotFoundError, NotBuiltYetError
 from server.domain.ports import DEFAULT_FRESHNESS
 from server.domain.rights.certificates import Certificate, certificate, certificates
 from server.domain.rights.exports import exports
-from server.domain.rights.request import (
-    STORE,
-    Cause,
-    Ending,
-    Result,
-    Right,
-    RightsRequest,
-    Step,
-)
+from server.domain.rights.request import STORE, Cause, Result, RightsRequest, Step
 from server.domain.rights.requests import held_still, is_over, requests
+from server.domain.rights.terms import Ending, Right
 
 if TYPE_CHECKING:
     from server.domain.call import Call

@@ -22,15 +22,13 @@ from server.domain.ledger.commitment import committing
 from server.domain.ports import DEFAULT_FRESHNESS, Query
 from server.domain.rights.request import (
     VERIFIED,
-    Ground,
     Identity,
-    Right,
     RightsRequest,
     State,
     due_time,
     first_state,
-    may_be_refused_on,
 )
+from server.domain.rights.terms import Ground, Right, may_be_refused_on
 from server.domain.subject import Subject
 from server.domain.subjects import Subjects, saved, subjects
 

@@ -186,7 +186,7 @@ class RecordsServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,8 +201,7 @@ class RecordsServiceServicer:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
         - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
-        - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
-        - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
+        - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED / INSTRUCTION_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -90,7 +90,7 @@ class RecordsServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ReadRecords: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.ReadRecordsRequest, _records_service_pb2.ReadRecordsResponse]
     """Returns a subject's records for a purpose, in the categories that the purpose needs. The
@@ -101,8 +101,7 @@ class RecordsServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
     - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
-    - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
-    - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
+    - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED / INSTRUCTION_MISSING.
     """
     StreamRecords: _grpc.UnaryStreamMultiCallable[_records_service_pb2.StreamRecordsRequest, _records_service_pb2.StreamRecordsResponse]
     """Streams the records of everybody of one tenant and role who may be processed for a purpose, person
@@ -222,7 +221,7 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ReadRecords: _aio.UnaryUnaryMultiCallable[_records_service_pb2.ReadRecordsRequest, _records_service_pb2.ReadRecordsResponse]  # type: ignore[assignment]
     """Returns a subject's records for a purpose, in the categories that the purpose needs. The
@@ -233,8 +232,7 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
     - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
-    - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
-    - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
+    - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED / INSTRUCTION_MISSING.
     """
     StreamRecords: _aio.UnaryStreamMultiCallable[_records_service_pb2.StreamRecordsRequest, _records_service_pb2.StreamRecordsResponse]  # type: ignore[assignment]
     """Streams the records of everybody of one tenant and role who may be processed for a purpose, person
@@ -387,7 +385,7 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -404,8 +402,7 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND / SUBJECT_NOT_FOUND.
         - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose is "no".
-        - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
-        - DATA_LOSS, STORED_DATA_CORRUPT: a record is not what was sealed.
+        - FAILED_PRECONDITION, CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED / INSTRUCTION_MISSING.
         """
 
     @_abc_1.abstractmethod
