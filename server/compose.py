@@ -127,7 +127,7 @@ class Services:
     lags: Lags
 
 
-def services(ports: Ports) -> Services:
+def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
     """Return the domain's services on *ports*."""
     catalogues = Catalogues(ports)
     tenants = Tenants(ports)
@@ -163,8 +163,8 @@ def services(ports: Ports) -> Services:
         notices=Notices(ports, tenants),
         audit=Audit(ports, tenants),
         subscriptions=subscriptions,
-        feed=Feed(ports, subscriptions),
-        lags=Lags(ports),
+        feed=Feed(ports, subscriptions, lease_seconds=feed_lease_seconds),
+        lags=Lags(ports, lease_seconds=feed_lease_seconds),
     )
 
 
@@ -256,7 +256,7 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         keyring = EnvelopeKeyring(reader, LocalFileKeyService.open(settings.master_key_path))
         await keyring.require_fit()
         ports = Ports(reader, committer, keyring, clock, TimeOrderedIds(clock))
-        domain = services(ports)
+        domain = services(ports, feed_lease_seconds=settings.feed_lease_seconds)
         await domain.catalogues.refresh()
         if settings.catalogue is not None:
             await apply_first_catalogue(settings.catalogue, domain.catalogues, clock)

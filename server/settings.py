@@ -198,6 +198,9 @@ class Settings(BaseSettings):
     catalogue_refresh_ms: int = Field(default=500, ge=10, le=60_000)
     """Time after which another server's catalogue change is seen, at most, in ms"""
 
+    feed_lease_seconds: float = Field(default=15, ge=0.5, le=300)
+    """Time after which a subscriber that is gone without a goodbye loses its share, in s"""
+
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict[str, Origin])
 
     @classmethod

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import timedelta
 
 from privacyrights.v1 import feed_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.feed.feed import Feed
 from server.domain.feed.lags import Lags
-from server.domain.feed.membership import LEASE_SECONDS
 from server.domain.feed.subscriptions import NewSubscription, Subscriptions, SubscriptionUpdate
 from server.domain.ledger import PARTITIONS
 from server.domain.ports import Clock
@@ -81,7 +79,7 @@ class FeedHandler:
         fields.done()
         found = await self._subscriptions.get(id)
         message = subscription_message(found, await self._lags.of(found))
-        members = await self._lags.members(found, lease=timedelta(seconds=LEASE_SECONDS))
+        members = await self._lags.members(found)
         message.members.extend(member_messages(members, await self._lags.partitions(found)))
         return pb.GetSubscriptionResponse(subscription=message)
 

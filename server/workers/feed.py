@@ -56,12 +56,16 @@ class FeedLagger:
     async def run(self) -> None:
         """Measure until cancelled; a database that is away is asked again."""
         while True:
-            try:
-                self._measured = await self._lags.all()
-            except StorageUnavailableError:
-                # What was measured last would look as if all were well.
-                self._measured = {}
+            await self.step()
             await asyncio.sleep(self._seconds)
+
+    async def step(self) -> None:
+        """Measure now."""
+        try:
+            self._measured = await self._lags.all()
+        except StorageUnavailableError:
+            # What was measured last would look as if all were well.
+            self._measured = {}
 
     def _observe(self, _options: CallbackOptions) -> Iterable[Observation]:
         return [Observation(lag.count, {"subscription": id}) for id, lag in self._measured.items()]

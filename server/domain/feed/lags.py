@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from server.domain.change import Change, Delete
 from server.domain.errors import ConflictError
 from server.domain.feed.log import FeedLog
+from server.domain.feed.membership import LEASE_SECONDS
 from server.domain.feed.subscription import (
     CURSORS,
     MEMBERS,
@@ -49,9 +50,10 @@ class Lag:
 class Lags:
     """Measures what waits, whether anybody streams or not."""
 
-    def __init__(self, ports: Ports) -> None:
-        """Measure through *ports*."""
+    def __init__(self, ports: Ports, *, lease_seconds: float = LEASE_SECONDS) -> None:
+        """Measure through *ports*; who shows no sign of life for a lease doesn't stream."""
         self._ports = ports
+        self._lease = timedelta(seconds=lease_seconds)
         self._log = FeedLog(ports.reader)
 
     async def of(self, subscription: Subscription) -> Lag:
@@ -60,11 +62,11 @@ class Lags:
         cursors = await self._ports.reader.find(query, Cursor)
         return await self._measured(subscription, cursors, await self._log.heads())
 
-    async def members(self, subscription: Subscription, *, lease: timedelta) -> Sequence[Member]:
-        """Return who streams now: those that have shown a sign of life within a *lease*."""
+    async def members(self, subscription: Subscription) -> Sequence[Member]:
+        """Return who streams now."""
         query = Query(MEMBERS, PLATFORM, equals={"life": subscription.life}, limit=PAGE)
         found = await self._ports.reader.find(query, Member)
-        since = self._ports.clock.now() - lease
+        since = self._ports.clock.now() - self._lease
         return [each for each in found if each.seen_time >= since]
 
     async def partitions(self, subscription: Subscription) -> Mapping[str, Sequence[int]]:

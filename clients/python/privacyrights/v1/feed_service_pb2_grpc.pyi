@@ -75,7 +75,8 @@ class FeedServiceStub:
     An event that is not acknowledged in time is delivered again, and all after it in its partition.
     The first message is empty: the member has its place. Later empty ones are signs of life, at
     least every 15 s. The stream ends only when either side hangs up: begin it again, and nothing is
-    missed. A member that is gone without a goodbye loses its partitions to the others after 15 s.
+    missed. A member that is gone without a goodbye loses its partitions to the others after a lease:
+    15 s, unless the deployment says otherwise.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -192,7 +193,8 @@ class FeedServiceAsyncStub(FeedServiceStub):
     An event that is not acknowledged in time is delivered again, and all after it in its partition.
     The first message is empty: the member has its place. Later empty ones are signs of life, at
     least every 15 s. The stream ends only when either side hangs up: begin it again, and nothing is
-    missed. A member that is gone without a goodbye loses its partitions to the others after 15 s.
+    missed. A member that is gone without a goodbye loses its partitions to the others after a lease:
+    15 s, unless the deployment says otherwise.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
@@ -342,7 +344,8 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         An event that is not acknowledged in time is delivered again, and all after it in its partition.
         The first message is empty: the member has its place. Later empty ones are signs of life, at
         least every 15 s. The stream ends only when either side hangs up: begin it again, and nothing is
-        missed. A member that is gone without a goodbye loses its partitions to the others after 15 s.
+        missed. A member that is gone without a goodbye loses its partitions to the others after a lease:
+        15 s, unless the deployment says otherwise.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
