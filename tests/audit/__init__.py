@@ -1,0 +1,1 @@
+"""The offline verifier: what it must find, and what it must not."""
