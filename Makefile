@@ -19,7 +19,7 @@ help: ## Print these targets
 .PHONY: setup
 setup: $(READY) ## Make .venv from the lock (every other target does so by itself)
 
-$(READY): requirements/build.txt requirements/dev.txt pyproject.toml clients/python/pyproject.toml tools/setup.sh
+$(READY): requirements/build.txt requirements/dev.txt pyproject.toml clients/cli/pyproject.toml clients/python/pyproject.toml tools/setup.sh
 	@echo "setting up .venv (about a minute the first time)"
 	@tools/setup.sh
 	@touch $@

@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 from tools.contract import ROOT
 
-PROJECTS = ("pyproject.toml", "clients/python/pyproject.toml")
+PROJECTS = ("pyproject.toml", "clients/cli/pyproject.toml", "clients/python/pyproject.toml")
 LOCK = "requirements/dev.txt"
 REASONS = "docs/dependencies.md"
 OURS = {"privacyrights"}

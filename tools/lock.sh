@@ -15,5 +15,5 @@ compile() {
 
 compile runtime.txt "$@" --all-extras pyproject.toml clients/python/pyproject.toml
 compile dev.txt "$@" --all-extras --group dev -c requirements/runtime.txt \
-    pyproject.toml clients/python/pyproject.toml
+    pyproject.toml clients/cli/pyproject.toml clients/python/pyproject.toml
 compile build.txt "$@" --group build -c requirements/dev.txt

