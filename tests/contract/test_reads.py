@@ -159,7 +159,9 @@ async def test_queries_match_what_they_say(store: Store) -> None:
     )
 
     async def found(equals: Any, at_most: Any = None, at_least: Any = None) -> list[str]:
-        query = Query(NOTES, store.tenant, equals, at_most or {}, at_least or {})
+        query = Query(
+            NOTES, store.tenant, equals, at_most=at_most or {}, at_least=at_least or {}
+        )
         page = keys(await store.reader.find(query, Note))
         assert len(page) == await store.reader.count(query)
         return page

@@ -56,7 +56,7 @@ async def test_storage_writes_in_transactions(
 
 WRITES: list[dict[str, object]] = [
     {"insert": "records_processor", "documents": [{"_id": 1}]},
-    {"update": "leases", "updates": [{"q": {}, "u": {"$set": {"holder": ""}}}]},
+    {"update": "tenants", "updates": [{"q": {}, "u": {"$set": {"key": ""}}}]},
     {"delete": "ledger", "deletes": [{"q": {}, "limit": 0}]},
     {"findAndModify": "idempotency", "query": {}, "remove": True},
     {"aggregate": "records_processor", "pipeline": [{"$out": "copy"}], "cursor": {}},
