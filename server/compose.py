@@ -155,7 +155,7 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
         anchors=anchors,
         sweeps=Sweeps(ports, Planning(ports, tenants, anchors), Execution(ports, destruction)),
         recipients=recipients,
-        disclosures=Disclosures(ports, catalogues, recipients),
+        disclosures=Disclosures(ports, catalogues, recipients, instructions),
         inquiries=Inquiries(ports, tenants),
         contacts=contacts,
         compliance_gaps=ComplianceGaps(ports, tenants, catalogues, contacts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,12 @@ import pytest
 
 from privacyrights.v1 import disclosure_service_pb2 as pb
 from privacyrights.v1.disclosure_service_pb2_grpc import DisclosureServiceStub
+from server.compose import App
+from server.domain.change import Change
 from server.domain.clock import SteppingClock
-from tests.rpc.people import end_user, grant, new_tenant, own_user, refused
+from server.domain.subjects import Subjects, saved
+from tests.rpc.kept import CALL, subject_id
+from tests.rpc.people import end_user, grant, new_tenant, own_user, refused, withdraw
 from tests.rpc.recipients import (
     CUSTOMISE,
     at,
@@ -89,6 +94,65 @@ async def test_nothing_is_given_before_vetting(
     told = await refused(service.RecordDisclosure(early))
 
     assert "RECIPIENT_NOT_VETTED" == told.reason
+
+
+async def test_nothing_is_given_without_consent(
+    service: DisclosureServiceAsyncStub,
+    channel: grpc.aio.Channel,
+    clock: SteppingClock,
+    who: Subject,
+) -> None:
+    """Art. 6(1)(a), 7(3): from a withdrawal on nothing is given; what was given before is told."""
+    to = await recipient(service, clock)
+    given = at(clock)
+    clock.advance(timedelta(days=1))
+    await withdraw(channel, who, CUSTOMISE)
+
+    told = await refused(service.RecordDisclosure(giving(who, to)))
+    early = await refused(
+        service.RecordDisclosure(
+            giving(who, to, disclosure_time=at(clock, -timedelta(days=1, seconds=1)))
+        )
+    )
+    # What was given while the consent stood, and is reported late, is not lost for the person.
+    await service.RecordDisclosure(giving(who, to, disclosure_time=given))
+
+    assert ("PERMISSION_DENIED", {"verdict_reasons": "CONSENT_WITHDRAWN"}) == (
+        told.code,
+        told.metadata,
+    )
+    assert {"verdict_reasons": "CONSENT_MISSING"} == early.metadata
+
+
+async def test_nothing_is_given_while_processing_is_restricted(
+    app: App, service: DisclosureServiceAsyncStub, clock: SteppingClock, who: Subject
+) -> None:
+    """Art. 18(2): restricted data goes to nobody but whom the law makes us give it to."""
+    to, court = await recipient(service, clock), await authority(service, clock)
+    found = await Subjects(app.ports).require(CALL, subject_id(who))
+    restricted = replace(found, version=found.version + 1, restriction="disputed")
+    await app.ports.committer.commit(Change((saved(restricted),), ()), type(None))
+
+    told = await refused(service.RecordDisclosure(giving(who, to)))
+    await service.RecordDisclosure(giving(who, court, purpose="", legal_demand=demand()))
+
+    assert ("PROCESSING_NOT_ALLOWED", {"verdict_reasons": "RESTRICTION"}) == (
+        told.reason,
+        told.metadata,
+    )
+
+
+async def test_nothing_is_given_that_was_not_instructed(
+    service: DisclosureServiceAsyncStub, clock: SteppingClock, who: Subject
+) -> None:
+    """Art. 28(3)(a): a category that the tenant didn't instruct to collect isn't given away."""
+    to = await recipient(service, clock)
+
+    told = await refused(
+        service.RecordDisclosure(giving(who, to, categories=["categories/public_profile"]))
+    )
+
+    assert ("FAILED_PRECONDITION", "INSTRUCTION_MISSING") == (told.code, told.reason)
 
 
 async def test_nothing_is_given_for_commerce(

@@ -55,10 +55,10 @@ async def tenant(channel: grpc.aio.Channel) -> str:
 
 
 @pytest.fixture
-async def who(channel: grpc.aio.Channel, tenant: str) -> Subject:
-    """Return a known end-user of the tenant."""
+async def who(channel: grpc.aio.Channel, clock: SteppingClock, tenant: str) -> Subject:
+    """Return an end-user of the tenant who agreed a month ago."""
     subject = end_user(tenant)
-    await grant(channel, subject, CUSTOMISE)
+    await grant(channel, subject, CUSTOMISE, decision_time=at(clock, -timedelta(days=30)))
     return subject
 
 

@@ -27,7 +27,7 @@ from server.domain.ledger.commitment import committing
 from server.domain.ports import DEFAULT_FRESHNESS, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from server.domain.call import Call
     from server.domain.catalogue.catalogue import Category
@@ -225,6 +225,21 @@ class Instructions:
             mandate = await self._mandate(tenant, category.id, freshness=freshness)
             if mandate.stands:
                 found[category.id] = mandate.period
+        return found
+
+    async def stood(
+        self, tenant: str, categories: Iterable[Category], at: datetime
+    ) -> Collection[str]:
+        """Return the ids of those of *categories* that could be used for *tenant* at *at*."""
+        found: set[str] = set()
+        for category in categories:
+            if not category.requires_instruction:
+                found.add(category.id)
+                continue
+            query = Query(INSTRUCTIONS, tenant=tenant, equals={"category": category.id})
+            async for each in self._ports.reader.scan(query, Instruction):
+                if each.create_time <= at and (each.revoke_time is None or at < each.revoke_time):
+                    found.add(category.id)
         return found
 
     async def _mandate(

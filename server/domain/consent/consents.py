@@ -20,8 +20,8 @@ from server.domain.consent.consent import (
     consents,
     numbered,
     require_grantable,
-    state_after,
 )
+from server.domain.consent.history import past_consents
 from server.domain.consent.processing import is_expired, judge, needs_renewal
 from server.domain.errors import (
     ConsentDecisionNotFoundError,
@@ -167,24 +167,12 @@ class Consents:
         moment = as_of or self._ports.clock.now()
         if subject.erased_time is not None and subject.erased_time <= moment:
             raise SubjectErasedError(generation=subject.generation)
-        states: dict[str, ConsentState] = {}
-        decisions: dict[str, ConsentDecision] = {}
-        query = Query(
-            consents(who.role),
-            tenant=who.tenant,
-            equals={"subject": subject.id, "generation": subject.generation},
-            order="number",
-            limit=1000,
+        found = await past_consents(
+            self._ports.reader, subject, lambda decision: decision.record_time <= moment
         )
-        async for decision in self._ports.reader.scan(query, ConsentDecision):
-            if decision.record_time > moment:
-                continue
-            before = states.get(decision.purpose)
-            states[decision.purpose] = after = state_after(before, decision, entry="")
-            if after is not before:
-                decisions[decision.purpose] = decision
         return [
-            Consent(id, self._state(id, states[id], moment), decisions[id]) for id in sorted(states)
+            Consent(id, self._state(id, past.state, moment), past.decision)
+            for id, past in sorted(found.items())
         ]
 
     async def history(

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from server.domain.change import Insert, Kind, Table
 from server.domain.commands import Commands, Decision
+from server.domain.consent.history import past_consents
+from server.domain.consent.processing import judge
 from server.domain.disclosure.recipients import require_not_commercial
 from server.domain.errors import (
     CategoryNotInPurposeError,
+    InstructionMissingError,
     InvalidArgumentError,
     LegalGroundMissingError,
     PurposeRetiredError,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.catalogue.catalogue import Catalogue
     from server.domain.catalogue.catalogues import Catalogues
+    from server.domain.catalogue.instructions import Instructions
     from server.domain.change import Committed
     from server.domain.disclosure.recipients import Recipient, Recipients
     from server.domain.ports import Ports
@@ -172,10 +176,17 @@ def _require_role(new: NewDisclosure, catalogue: Catalogue) -> None:
 class Disclosures:
     """Records what is given to whom, and shows it."""
 
-    def __init__(self, ports: Ports, catalogues: Catalogues, recipients: Recipients) -> None:
-        """Work on *ports*, with what *catalogues* and *recipients* know."""
+    def __init__(
+        self,
+        ports: Ports,
+        catalogues: Catalogues,
+        recipients: Recipients,
+        instructions: Instructions,
+    ) -> None:
+        """Work on *ports*, with what the others know."""
         self._ports = ports
         self._catalogues = catalogues
+        self._instructions = instructions
         self._recipients = recipients
         self._subjects = Subjects(ports)
         self._commands = Commands(ports.reader, ports.committer, ports.keyring)
@@ -184,12 +195,16 @@ class Disclosures:
         """Record that *new* is given.
 
         What makes it lawful is judged at the time of the disclosure: what was lawful then is
-        recorded also when the safeguard has expired since.
+        recorded also when the safeguard has expired, or the consent was withdrawn, since.
+        Restriction and objection are taken as they stand, since nothing tells yet since when.
 
         Raises:
             TenantNotFoundError, SubjectNotFoundError, RecipientNotFoundError: of what it names.
             SubjectErasedError: the subject was erased, or that life of it has ended.
             DomainError: what `require_lawful` refuses.
+            InstructionMissingError: the tenant had not instructed to collect a category.
+            ProcessingNotAllowedError: the verdict on the purpose was "no". Authorities aren't
+                given data for a purpose of ours: what binds them is the law's demand.
         """
 
         async def decide() -> Decision[DisclosureRecorded]:
@@ -197,7 +212,10 @@ class Disclosures:
             at = new.disclosure_time or now
             subject = (await self._subjects.require(call, new.who)).require_active(new.who)
             recipient = await self._recipients.get(new.recipient)
-            require_lawful(new, recipient, await self._catalogue(new), at)
+            catalogue = await self._catalogue(new)
+            require_lawful(new, recipient, catalogue, at)
+            if not recipient.is_authority:
+                await self._require_allowed(new, catalogue, subject, at)
             disclosure = await self._disclosure(new, subject, at=at, now=now)
             entry = new_entry(
                 call,
@@ -246,6 +264,25 @@ class Disclosures:
             )
         )
         return [await self._shown(subject, disclosure) for disclosure in found]
+
+    async def _require_allowed(
+        self, new: NewDisclosure, catalogue: Catalogue, subject: Subject, at: datetime
+    ) -> None:
+        """Do nothing if the subject's data could be processed for the purpose at *at*."""
+        asked = [catalogue.category(id) for id in new.categories]
+        instructed = await self._instructions.stood(subject.tenant, asked, at)
+        for category in asked:
+            if category.id not in instructed:
+                raise InstructionMissingError(category=category.id)
+        if new.disclosure_time is not None:
+            past = await past_consents(
+                self._ports.reader, subject, lambda decision: decision.decision_time <= at
+            )
+            subject = replace(subject, consents={id: each.state for id, each in past.items()})
+        purpose = catalogue.purpose(new.purpose)
+        judge(
+            purpose, catalogue, subject, subject.role, at, instructed=instructed
+        ).require_allowed()
 
     async def _catalogue(self, new: NewDisclosure) -> Catalogue:
         """Return the catalogue in force: the newest, if the one in memory lacks what is named."""
