@@ -282,9 +282,9 @@ class CatalogueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeInstruction(self, request, context):
-        """Takes an instruction back: writes under it stop at once, and what was kept under it is put up
-        for erasure.
-        Not built yet: that putting up. What was kept can be read on until it is deleted.
+        """Takes an instruction back. If the category needs one and no other stands, it is neither written
+        nor read from now on, and what was kept of it is erased – whose processing is restricted, when
+        that ends. A later instruction brings nothing of it back.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INSTRUCTION_NOT_FOUND.

@@ -132,9 +132,9 @@ class CatalogueServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     RevokeInstruction: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.RevokeInstructionRequest, _catalogue_service_pb2.RevokeInstructionResponse]
-    """Takes an instruction back: writes under it stop at once, and what was kept under it is put up
-    for erasure.
-    Not built yet: that putting up. What was kept can be read on until it is deleted.
+    """Takes an instruction back. If the category needs one and no other stands, it is neither written
+    nor read from now on, and what was kept of it is erased – whose processing is restricted, when
+    that ends. A later instruction brings nothing of it back.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INSTRUCTION_NOT_FOUND.
@@ -258,9 +258,9 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     RevokeInstruction: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.RevokeInstructionRequest, _catalogue_service_pb2.RevokeInstructionResponse]  # type: ignore[assignment]
-    """Takes an instruction back: writes under it stop at once, and what was kept under it is put up
-    for erasure.
-    Not built yet: that putting up. What was kept can be read on until it is deleted.
+    """Takes an instruction back. If the category needs one and no other stands, it is neither written
+    nor read from now on, and what was kept of it is erased – whose processing is restricted, when
+    that ends. A later instruction brings nothing of it back.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INSTRUCTION_NOT_FOUND.
@@ -471,9 +471,9 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.RevokeInstructionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.RevokeInstructionResponse, _abc.Awaitable[_catalogue_service_pb2.RevokeInstructionResponse]]:
-        """Takes an instruction back: writes under it stop at once, and what was kept under it is put up
-        for erasure.
-        Not built yet: that putting up. What was kept can be read on until it is deleted.
+        """Takes an instruction back. If the category needs one and no other stands, it is neither written
+        nor read from now on, and what was kept of it is erased – whose processing is restricted, when
+        that ends. A later instruction brings nothing of it back.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INSTRUCTION_NOT_FOUND.

@@ -153,7 +153,9 @@ class _VerdictReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict
     VERDICT_REASON_HOLD: _VerdictReason.ValueType  # 11
     """Not allowed: a legal hold keeps the data for another end only."""
     VERDICT_REASON_INSTRUCTION_MISSING: _VerdictReason.ValueType  # 12
-    """Not allowed: the tenant has not instructed this processing (Art. 28(3)(a))."""
+    """Not allowed: the tenant has not instructed this processing (Art. 28(3)(a)). A purpose that needs
+    other categories besides is allowed for those.
+    """
     VERDICT_REASON_SUBJECT_ERASED: _VerdictReason.ValueType  # 13
     """Not allowed: the subject was erased."""
     VERDICT_REASON_SUBJECT_UNKNOWN: _VerdictReason.ValueType  # 14
@@ -191,7 +193,9 @@ VERDICT_REASON_RESTRICTION: VerdictReason.ValueType  # 10
 VERDICT_REASON_HOLD: VerdictReason.ValueType  # 11
 """Not allowed: a legal hold keeps the data for another end only."""
 VERDICT_REASON_INSTRUCTION_MISSING: VerdictReason.ValueType  # 12
-"""Not allowed: the tenant has not instructed this processing (Art. 28(3)(a))."""
+"""Not allowed: the tenant has not instructed this processing (Art. 28(3)(a)). A purpose that needs
+other categories besides is allowed for those.
+"""
 VERDICT_REASON_SUBJECT_ERASED: VerdictReason.ValueType  # 13
 """Not allowed: the subject was erased."""
 VERDICT_REASON_SUBJECT_UNKNOWN: VerdictReason.ValueType  # 14

@@ -126,9 +126,12 @@ class DisclosureServiceServicer:
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RECIPIENT_NOT_FOUND / CATEGORY_NOT_FOUND /
         PURPOSE_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose was "no". Of an
+        authority's demand its legal ground decides instead.
         - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
         its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
-        PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
+        PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED /
+        INSTRUCTION_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -72,9 +72,12 @@ class DisclosureServiceStub:
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RECIPIENT_NOT_FOUND / CATEGORY_NOT_FOUND /
       PURPOSE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose was "no". Of an
+      authority's demand its legal ground decides instead.
     - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
       its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
-      PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
+      PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED /
+      INSTRUCTION_MISSING.
     """
     ListDisclosures: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListDisclosuresRequest, _disclosure_service_pb2.ListDisclosuresResponse]
     """Lists the disclosures of a subject's present life, the newest record first. That they were
@@ -129,9 +132,12 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RECIPIENT_NOT_FOUND / CATEGORY_NOT_FOUND /
       PURPOSE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose was "no". Of an
+      authority's demand its legal ground decides instead.
     - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
       its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
-      PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
+      PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED /
+      INSTRUCTION_MISSING.
     """
     ListDisclosures: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListDisclosuresRequest, _disclosure_service_pb2.ListDisclosuresResponse]  # type: ignore[assignment]
     """Lists the disclosures of a subject's present life, the newest record first. That they were
@@ -213,9 +219,12 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RECIPIENT_NOT_FOUND / CATEGORY_NOT_FOUND /
           PURPOSE_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose was "no". Of an
+          authority's demand its legal ground decides instead.
         - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
           its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
-          PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED.
+          PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED /
+          INSTRUCTION_MISSING.
         """
 
     @_abc_1.abstractmethod

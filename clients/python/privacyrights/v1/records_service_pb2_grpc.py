@@ -193,9 +193,10 @@ class RecordsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadRecords(self, request, context):
-        """Returns a subject's records for a purpose, in the categories that the purpose needs. The
-        reading is a ledger entry with the stated reason; if that cannot be written, nothing is returned.
-        A page may hold fewer records than asked for where they are large.
+        """Returns a subject's records for a purpose, in the categories that the purpose needs. Those whose
+        instruction is missing are left out, or refused where they are asked for by name. The reading is
+        a ledger entry with the stated reason; if that cannot be written, nothing is returned. A page
+        may hold fewer records than asked for where they are large.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.

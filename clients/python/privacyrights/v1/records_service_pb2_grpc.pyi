@@ -93,9 +93,10 @@ class RecordsServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ReadRecords: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.ReadRecordsRequest, _records_service_pb2.ReadRecordsResponse]
-    """Returns a subject's records for a purpose, in the categories that the purpose needs. The
-    reading is a ledger entry with the stated reason; if that cannot be written, nothing is returned.
-    A page may hold fewer records than asked for where they are large.
+    """Returns a subject's records for a purpose, in the categories that the purpose needs. Those whose
+    instruction is missing are left out, or refused where they are asked for by name. The reading is
+    a ledger entry with the stated reason; if that cannot be written, nothing is returned. A page
+    may hold fewer records than asked for where they are large.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
@@ -224,9 +225,10 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ReadRecords: _aio.UnaryUnaryMultiCallable[_records_service_pb2.ReadRecordsRequest, _records_service_pb2.ReadRecordsResponse]  # type: ignore[assignment]
-    """Returns a subject's records for a purpose, in the categories that the purpose needs. The
-    reading is a ledger entry with the stated reason; if that cannot be written, nothing is returned.
-    A page may hold fewer records than asked for where they are large.
+    """Returns a subject's records for a purpose, in the categories that the purpose needs. Those whose
+    instruction is missing are left out, or refused where they are asked for by name. The reading is
+    a ledger entry with the stated reason; if that cannot be written, nothing is returned. A page
+    may hold fewer records than asked for where they are large.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
@@ -394,9 +396,10 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _records_service_pb2.ReadRecordsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_records_service_pb2.ReadRecordsResponse, _abc.Awaitable[_records_service_pb2.ReadRecordsResponse]]:
-        """Returns a subject's records for a purpose, in the categories that the purpose needs. The
-        reading is a ledger entry with the stated reason; if that cannot be written, nothing is returned.
-        A page may hold fewer records than asked for where they are large.
+        """Returns a subject's records for a purpose, in the categories that the purpose needs. Those whose
+        instruction is missing are left out, or refused where they are asked for by name. The reading is
+        a ledger entry with the stated reason; if that cannot be written, nothing is returned. A page
+        may hold fewer records than asked for where they are large.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / PAGE_TOKEN_INVALID.
