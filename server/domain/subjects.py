@@ -79,9 +79,7 @@ class Subjects:
         """
         found = await self.find(call, who)
         if found is None:
-            if who.generation > 1:
-                raise SubjectErasedError(generation=0)
-            return await self._new(who, version=0, generation=1, now=now)
+            return await self._first(who, now)
         return found.require_active(who, event_time=event_time)
 
     async def reopen(
@@ -97,8 +95,10 @@ class Subjects:
             SubjectErasedError: the event isn't known to be later than the erasure.
         """
         found = await self.find(call, who)
-        if found is None or not found.is_erased:
-            return await self.open(call, who, now=now, event_time=event_time)
+        if found is None:
+            return await self._first(who, now)
+        if not found.is_erased:
+            return found.require_active(who, event_time=event_time)
         is_new_life = (
             event_time is not None
             and found.erased_time is not None
@@ -110,6 +110,11 @@ class Subjects:
             who, version=found.version, generation=found.generation + 1, now=now
         )
         return replace(following, previous_erasure_time=found.erased_time)
+
+    async def _first(self, who: SubjectId, now: datetime) -> Subject:
+        if who.generation > 1:
+            raise SubjectErasedError(generation=0)
+        return await self._new(who, version=0, generation=1, now=now)
 
     async def _new(
         self, who: SubjectId, *, version: int, generation: int, now: datetime
