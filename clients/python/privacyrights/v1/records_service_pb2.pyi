@@ -1003,6 +1003,40 @@ class UpdateRecordsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Failure(_message.Message):
+        """One record that was not changed."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+        CATEGORY_FIELD_NUMBER: _builtins.int
+        KEY_FIELD_NUMBER: _builtins.int
+        FAILURE_FIELD_NUMBER: _builtins.int
+        subject_reference: _builtins.str
+        """Whose: the subject reference."""
+        category: _builtins.str
+        """The record's category. Format: `categories/{category}`."""
+        key: _builtins.str
+        """The record's key."""
+        @_builtins.property
+        def failure(self) -> _types_pb2.ItemFailure:
+            """Why it was not."""
+
+        def __init__(
+            self,
+            *,
+            subject_reference: _builtins.str = ...,
+            category: _builtins.str = ...,
+            key: _builtins.str = ...,
+            failure: _types_pb2.ItemFailure | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "failure", b"failure", "key", b"key", "subject_reference", b"subject_reference"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     UPDATED_COUNT_FIELD_NUMBER: _builtins.int
     FAILED_COUNT_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
@@ -1014,15 +1048,15 @@ class UpdateRecordsResponse(_message.Message):
     consistency_token: _builtins.str
     """Pass it to a later read to see at least these writes."""
     @_builtins.property
-    def failures(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.ItemFailure]:
-        """The first 1,000 reasons."""
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpdateRecordsResponse.Failure]:
+        """The first 1,000 that were not."""
 
     def __init__(
         self,
         *,
         updated_count: _builtins.int = ...,
         failed_count: _builtins.int = ...,
-        failures: _abc.Iterable[_types_pb2.ItemFailure] | None = ...,
+        failures: _abc.Iterable[Global___UpdateRecordsResponse.Failure] | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
