@@ -30,6 +30,8 @@ KINDS: dict[str, type] = {
 }
 """Every member of a leaf, and what its value is."""
 
+_TYPES = [*KINDS.values()]
+
 MAX_POSITION = (1 << 53) - 1
 """The largest whole number that has one form in every JSON library (RFC 8785 section 3.2.2.3)."""
 
@@ -96,9 +98,7 @@ def has_members(value: Any) -> bool:
         return False
     members = cast("dict[str, Any]", value)
     # The very type: true is an int, but no position.
-    return members.keys() == KINDS.keys() and all(
-        type(members[name]) is kind for name, kind in KINDS.items()
-    )
+    return members.keys() == KINDS.keys() and [*map(type, map(members.get, KINDS))] == _TYPES
 
 
 def has_forms(value: dict[str, Any]) -> bool:
