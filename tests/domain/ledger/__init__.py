@@ -1,0 +1,1 @@
+"""The ledger's decisions: order, hashes, proofs, statements."""
