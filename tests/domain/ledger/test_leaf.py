@@ -89,17 +89,28 @@ def is_canonical(leaf: bytes) -> None:
     } == content.keys()
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        lambda content: msgspec.json.encode(dict(reversed(content.items()))),
-        lambda content: msgspec.json.format(msgspec.json.encode(content)),
-        lambda content: msgspec.json.encode({k: v for k, v in content.items() if v}),
-        lambda content: msgspec.json.encode(content).replace(b"crm", b"\\u0063rm"),
-    ],
-    ids=["unsorted", "spaced", "without empty members", "escaped"],
-)
-def test_that_another_form_would_be_noticed(broken: Callable[[object], bytes]) -> None:
+def unsorted(content: dict[str, Any]) -> bytes:
+    """Write the members in another order."""
+    return msgspec.json.encode(dict(reversed(content.items())))
+
+
+def spaced(content: dict[str, Any]) -> bytes:
+    """Write it for people."""
+    return msgspec.json.format(msgspec.json.encode(content))
+
+
+def sparse(content: dict[str, Any]) -> bytes:
+    """Leave out what is empty."""
+    return msgspec.json.encode({name: value for name, value in content.items() if value})
+
+
+def escaped(content: dict[str, Any]) -> bytes:
+    """Escape what needs no escape."""
+    return msgspec.json.encode(content).replace(b"crm", b"\\u0063rm")
+
+
+@pytest.mark.parametrize("broken", [unsorted, spaced, sparse, escaped])
+def test_that_another_form_would_be_noticed(broken: Callable[[dict[str, Any]], bytes]) -> None:
     """Any other JSON of the same content is no leaf."""
     empty = Entry("/x", "", "t", ENTRY.time, "crm", "", 0, position=0)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 import pytest
 
@@ -89,13 +90,23 @@ def test_known_values() -> None:
     has_the_known_values()
 
 
+def without_prefix(leaf: bytes) -> bytes:
+    """Hash a leaf as if it couldn't be taken for a node."""
+    return sha256(leaf).digest()
+
+
+def flat(hashes: Sequence[bytes]) -> bytes:
+    """Hash all of them at once."""
+    return sha256(b"".join(hashes)).digest()
+
+
+def halves(count: int) -> int:
+    """Split in the middle."""
+    return count // 2
+
+
 @pytest.mark.parametrize(
-    ("name", "broken"),
-    [
-        ("leaf_hash", lambda leaf: merkle.sha256(leaf).digest()),
-        ("joined", lambda hashes: merkle.sha256(b"".join(hashes)).digest()),
-        ("_split", lambda count: count // 2),
-    ],
+    ("name", "broken"), [("leaf_hash", without_prefix), ("joined", flat), ("_split", halves)]
 )
 def test_that_another_tree_would_be_noticed(
     name: str, broken: Callable[..., object], monkeypatch: pytest.MonkeyPatch
