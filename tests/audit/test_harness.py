@@ -8,8 +8,7 @@ from random import Random
 import pytest
 
 from privacyrights.audit import Finding, Verdict
-from tests.audit.insider import INSIDER
-from tests.audit.outsider import OUTSIDER
+from tests.audit.kinds import KINDS
 from tests.audit.stories import OUR_KEY, story_of
 from tests.audit.verifying import NAMED, NAMELESS, found, verdict
 from tests.audit.writer import log_of, make_entries
@@ -19,14 +18,11 @@ HONEST = 1_000
 PARTS = 10
 """In how many tests the work is parted, so that they share the machine's cores."""
 
-KINDS = {**OUTSIDER, **INSIDER}
-
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_mutation_is_found(part: int) -> None:
     """Of 10,000 mutations of every kind, made by others or by the operator, none stays unseen."""
     names = sorted(KINDS)
-    assert len(OUTSIDER) + len(INSIDER) == len(names)
     unseen: list[tuple[int, str, set[Finding]]] = []
     for seed in range(part, MUTATIONS, PARTS):
         # Each part is to have every kind.

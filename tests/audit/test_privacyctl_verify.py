@@ -13,8 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from privacyctl.__main__ import commands
-from tests.audit.insider import INSIDER
-from tests.audit.outsider import OUTSIDER
+from tests.audit.kinds import KINDS
 from tests.audit.stories import OUR_KEY, story_of
 from tests.audit.writer import in_file, line_of, log_of, make_entries
 
@@ -122,10 +121,10 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert "" == done.stdout
 
 
-@pytest.mark.parametrize("name", sorted({**OUTSIDER, **INSIDER}))
+@pytest.mark.parametrize("name", sorted(KINDS))
 def test_every_kind_of_mutation(name: str) -> None:
     """The command finds what the library finds: every kind exits with 1."""
-    given = {**OUTSIDER, **INSIDER}[name](story_of(0))
+    given = KINDS[name](story_of(0))
     Path("acme.log").write_bytes(given.file)
     arguments = ["acme.log", "--keys", "keys.txt" if given.is_named else "keys.json"]
     for number, note in enumerate(given.kept):
