@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pymongo import AsyncMongoClient
 
 from tests.faults.rounds import Fault, Harness
 from tests.served import ServerProcess
@@ -35,21 +33,6 @@ async def test_acknowledged_decisions_are_there_exactly_once(
 
     # Every fault came while clients waited for answers; else it has shown nothing.
     assert harness.interrupted >= rounds(few)
-
-
-@pytest.fixture
-async def forgiving_uri(mongo_uri: str) -> AsyncGenerator[str]:
-    """Return a MongoDB that soon ends the transactions of a server that is gone.
-
-    It keeps them for a minute by default, and with them the locks on what they wrote: calls
-    about the same people are told to come back until then.
-    """
-    name = "transactionLifetimeLimitSeconds"
-    async with AsyncMongoClient[dict[str, Any]](mongo_uri) as client:
-        before = (await client.admin.command({"getParameter": 1, name: 1}))[name]
-        await client.admin.command({"setParameter": 1, name: 2})
-        yield mongo_uri
-        await client.admin.command({"setParameter": 1, name: before})
 
 
 async def test_database_of_a_deployment_outlives_the_server(

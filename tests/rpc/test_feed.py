@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import grpc
@@ -18,13 +19,15 @@ from privacyrights.v1 import feed_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from privacyrights.v1.feed_service_pb2_grpc import FeedServiceStub
 from server.compose import App, compose
+from server.domain.change import Change, Committed
 from server.domain.clock import SteppingClock
 from server.domain.feed.log import FeedLog
 from server.domain.feed.stream import Stream
-from server.domain.feed.subscription import Subscription
+from server.domain.feed.subscription import CURSORS, Cursor, Subscription
 from server.domain.ledger import LEDGER, Entry, partition_of
 from server.domain.ports import Query
 from server.settings import Settings
+from server.storage.committer import MongoCommitter
 from server.storage.waking import Waking
 from tests.rpc.conftest import BEGIN
 from tests.rpc.feeds import SILENCE_SECONDS, Subscriber, subscribed, subscriber
@@ -110,7 +113,7 @@ class Unfiltered(Subscription):
 
     def wants(self) -> Callable[[Entry], bool]:
         """Want everything."""
-        return lambda entry: bool(entry)
+        return bool
 
 
 async def others_events(channel: grpc.aio.Channel) -> list[pb.Event]:
@@ -163,6 +166,37 @@ async def test_what_was_acknowledged_does_not_come_again(
     assert [events[1].position] == [each.position for each in again]
     assert events[2].id == following.id
     assert [decisions[2], *more] == targets([following, last])
+
+
+async def commit_later(
+    _self: MongoCommitter, _change: Change, outcome: type[Any]
+) -> Committed[Any]:
+    """Answer, and commit whenever it suits."""
+    return Committed(outcome(), "")
+
+
+async def is_kept_when_answered(
+    channel: grpc.aio.Channel, app: App, tenant: str, acknowledging: AbstractContextManager[object]
+) -> bool:
+    """Tell whether an acknowledgement is in the database by the time it is answered."""
+    name = await subscribed(channel, tenant, types=GRANTED)
+    async with subscriber(channel, name) as stream:
+        await granted(channel, tenant)
+        event = await stream.next()
+        with acknowledging:
+            await stream.acknowledge(event)
+        cursors = await app.ports.reader.find(Query(CURSORS, tenant="", limit=10_000), Cursor)
+    own = [each for each in cursors if each.id.startswith(f"{name.partition('/')[2]}/")]
+    return event.position + 1 == own[event.partition].position
+
+
+async def test_an_answered_acknowledgement_is_durable(
+    channel: grpc.aio.Channel, app: App, tenant: str
+) -> None:
+    """It is in the database, by majority, before it is answered; one that comes late is noticed."""
+    assert await is_kept_when_answered(channel, app, tenant, nullcontext())
+    late = patch.object(MongoCommitter, "commit", commit_later)
+    assert not await is_kept_when_answered(channel, app, tenant, late)
 
 
 async def test_what_happened_while_nobody_listened_comes(
@@ -379,8 +413,8 @@ async def all_are_sequenced(channel: grpc.aio.Channel, tenant: str) -> bool:
     """Tell whether what is delivered while a lot is written all has its place."""
     name = await subscribed(channel, tenant, types=GRANTED)
     async with subscriber(channel, name) as stream:
-        writing = asyncio.gather(*(granted(channel, tenant, 5) for _ in range(8)))
-        events = await stream.take(40)
+        writing = asyncio.gather(*(granted(channel, tenant, 4) for _ in range(5)))
+        events = await stream.take(20)
         await writing
     return all(event.entry.HasField("position") for event in events)
 
