@@ -38,6 +38,7 @@ class Kind(StrEnum):
 
     TENANTS = "tenants"
     CHATBOTS = "chatbots"
+    ROSTERS = "rosters"
     INSTRUCTIONS = "instructions"
     MANDATES = "mandates"
     CATALOGUE = "catalogue"
@@ -62,6 +63,7 @@ PLATFORM_KINDS = frozenset(
     {
         Kind.TENANTS,
         Kind.CHATBOTS,
+        Kind.ROSTERS,
         Kind.INSTRUCTIONS,
         Kind.MANDATES,
         Kind.CATALOGUE,

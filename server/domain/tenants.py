@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from server.domain.call import Call
-    from server.domain.change import Committed
+    from server.domain.change import Committed, Write
     from server.domain.ledger import Entry
     from server.domain.ports import Ports
 
 TENANTS = Table(Kind.TENANTS)
 CHATBOTS = Table(Kind.CHATBOTS)
+ROSTERS = Table(Kind.ROSTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,24 @@ class Chatbot:
     create_time: datetime
     last_interaction_date: str = ""
     delete_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Counts how often a tenant was given a chatbot; the id is the tenant's.
+
+    Whoever decides on all chatbots of a tenant changes it together with what was decided, and so
+    fails if one has been added since.
+    """
+
+    id: str
+    tenant: str
+    version: int
+
+    def changed(self) -> Write:
+        """Return the write that fails if it isn't any more what was read."""
+        after = replace(self, version=self.version + 1)
+        return Replace(ROSTERS, after) if self.version else Insert(ROSTERS, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +181,22 @@ class Tenants:
                 create_time=now,
                 last_interaction_date="" if known is None else known.last_interaction_date,
             )
+            roster = await self.roster(tenant)
             entry = self._entry(call, "chatbot.created", tenant, chatbot, now)
             entry = await committing(self._ports.keyring, entry, created)
             write = Insert(CHATBOTS, created) if known is None else Replace(CHATBOTS, created)
             return Decision(
-                writes=(write,),
+                writes=(write, roster.changed()),
                 entries=(entry,),
                 outcome=ChatbotCreated(tenant, chatbot, display_name, now),
             )
 
         return await self._commands.run(call, tenant, ChatbotCreated, decide)
+
+    async def roster(self, tenant: str) -> Roster:
+        """Return what changes with every chatbot that is added to *tenant*; version 0: none was."""
+        found = await self._ports.reader.get(ROSTERS, tenant, tenant, Roster)
+        return found or Roster(tenant, tenant, 0)
 
     async def list_chatbots(
         self, tenant: str, *, after: tuple[object, str] | None, limit: int

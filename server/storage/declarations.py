@@ -126,6 +126,7 @@ DECLARATIONS: dict[Kind, Declaration] = {
     Kind.CHATBOTS: Declaration(
         required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
     ),
+    Kind.ROSTERS: Declaration(required=("tenant", "version"), properties=_OWNED),
     Kind.INSTRUCTIONS: Declaration(
         required=("tenant",), properties=_OWNED, indexes=(Index(("tenant", "_id")),)
     ),

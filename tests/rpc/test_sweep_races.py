@@ -104,7 +104,14 @@ class Loose(Destruction):
     """Broken: looks again, but doesn't hold on to what it saw."""
 
     async def _end(self, order: Order, seen: Seen) -> None:
-        await super()._end(order, Seen(seen.subject, None, ()))
+        await super()._end(order, Seen(seen.rule, seen.subject, None))
+
+
+class Incurious(Destruction):
+    """Broken: holds on to the chatbots that it saw, and not to there being no others."""
+
+    async def _end(self, order: Order, seen: Seen) -> None:
+        await super()._end(order, seen._replace(roster=None))
 
 
 class Forgetful(Destruction):
@@ -181,10 +188,38 @@ async def user_whose_chatbot_is_used(
     return await is_kept(channel, who)
 
 
+async def user_whose_new_chatbot_is_used(
+    app: App, channel: grpc.aio.Channel, clock: SteppingClock, kind: type[Destruction]
+) -> bool:
+    """The same where the chatbot didn't even exist when the person was looked at."""
+    tenant = await new_tenant(channel)
+    who = own_user(tenant)
+    await interact(channel, who)
+    clock.advance(DAY, months=36)
+
+    async def meanwhile() -> None:
+        chatbot = await new_chatbot(channel, tenant)
+        await interact(channel, end_user(tenant), chatbot=chatbot)
+
+    interrupted = Interrupted(app.ports.committer, meanwhile)
+
+    await executed(
+        await made(replace(app.ports, committer=interrupted), kind), Role.CONTROLLER, tenant
+    )
+
+    assert interrupted.is_over
+    return await is_kept(channel, who)
+
+
+SCENARIOS = [
+    end_user_who_comes_back,
+    user_whose_chatbot_is_used,
+    user_whose_new_chatbot_is_used,
+]
 Scenario = Callable[[App, grpc.aio.Channel, SteppingClock, type[Destruction]], Awaitable[bool]]
 
 
-@pytest.mark.parametrize("scenario", [end_user_who_comes_back, user_whose_chatbot_is_used])
+@pytest.mark.parametrize("scenario", SCENARIOS)
 async def test_interaction_at_the_last_moment_saves(
     app: App, channel: grpc.aio.Channel, clock: SteppingClock, scenario: Scenario
 ) -> None:
@@ -192,8 +227,13 @@ async def test_interaction_at_the_last_moment_saves(
     assert await scenario(app, channel, clock, Destruction)
 
 
-@pytest.mark.parametrize("scenario", [end_user_who_comes_back, user_whose_chatbot_is_used])
-@pytest.mark.parametrize("broken", [Hasty, Loose])
+@pytest.mark.parametrize(
+    ("scenario", "broken"),
+    [
+        *((scenario, broken) for scenario in SCENARIOS for broken in (Hasty, Loose)),
+        (user_whose_new_chatbot_is_used, Incurious),
+    ],
+)
 async def test_broken_variants_destroy(
     app: App,
     channel: grpc.aio.Channel,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -10,6 +11,7 @@ import pytest
 from privacyrights.v1 import tenant_service_pb2 as pb
 from privacyrights.v1.tenant_service_pb2_grpc import TenantServiceStub
 from tests.rpc.people import new_id, new_tenant, refused
+from tests.rpc.sweeping import new_chatbot
 
 if TYPE_CHECKING:
     from privacyrights.v1.tenant_service_pb2_grpc import TenantServiceAsyncStub
@@ -119,3 +121,15 @@ async def test_chatbots_come_and_go(
     await tenants.CreateChatbot(request())
 
     assert ([name], "RESOURCE_EXISTS", [], [name]) == (there, twice.reason, gone, await listed())
+
+
+async def test_chatbots_are_added_at_the_same_time(
+    channel: grpc.aio.Channel, tenants: TenantServiceAsyncStub
+) -> None:
+    """However many are added at once, each is: none is in another's way."""
+    tenant = await new_tenant(channel)
+    names = await asyncio.gather(*(new_chatbot(channel, tenant) for _ in range(50)))
+
+    listed = await tenants.ListChatbots(pb.ListChatbotsRequest(parent=tenant, page_size=100))
+
+    assert set(names) == {chatbot.name for chatbot in listed.chatbots}

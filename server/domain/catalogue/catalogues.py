@@ -124,6 +124,16 @@ class Catalogues:
         if newest and newest[0].number > self.current.number:
             self.current = newest[0]
 
+    async def newest(self) -> Catalogue:
+        """Return the catalogue in force, also if another server has just applied a change.
+
+        One point read, which goes out together with those of other callers.
+        """
+        following = id_of(self.current.number + 1)
+        if await self._ports.reader.get(CATALOGUES, PLATFORM, following, Catalogue):
+            await self.refresh()
+        return self.current
+
     async def purpose(self, id: str) -> Purpose:
         """Return the purpose *id* as it is in force.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from server.domain.catalogue.catalogues import Catalogues
     from server.domain.ports import Ports
     from server.domain.retention.retention import ChatbotUse, Retention
-    from server.domain.tenants import Tenants
+    from server.domain.tenants import Roster, Tenants
     from server.domain.values import Role, SubjectId
 
 BATCH = 1000
@@ -55,6 +55,20 @@ class Anchors:
         except RetentionRuleNotFoundError:
             await self._catalogues.refresh()
             return self._catalogues.current.retention_rule(role)
+
+    async def rule_now(self, role: Role) -> RetentionRule:
+        """Return the rule in force for *role*, also if another server has just changed it.
+
+        Raises:
+            RetentionRuleNotFoundError: there is none.
+        """
+        return (await self._catalogues.newest()).retention_rule(role)
+
+    async def roster(self, rule: RetentionRule, tenant: str) -> Roster | None:
+        """Return what changes with every new chatbot of *tenant*, if *rule* counts from them."""
+        if rule.anchor is Anchor.LAST_INTERACTION:
+            return None
+        return await self._tenants.roster(tenant)
 
     async def chatbots(self, rule: RetentionRule, tenant: str) -> Sequence[Chatbot]:
         """Return the chatbots of *tenant*, deleted ones too, if *rule* counts from them."""

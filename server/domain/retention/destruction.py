@@ -29,29 +29,39 @@ if TYPE_CHECKING:
     from server.domain.retention.anchors import Anchors
     from server.domain.retention.sweep import Sweep, SweepSlice, TenantCount
     from server.domain.rights.erasure import Erasures
-    from server.domain.tenants import Chatbot
+    from server.domain.tenants import Chatbot, Roster
+    from server.domain.values import Role
 
 
 class Order(NamedTuple):
-    """What is to be done, and on what authority.
-
-    `newest` is the newest day from which the period is over: by the plan, and by the rule in
-    force now.
-    """
+    """What is to be done, and on what authority; `planned` are the tenant's counts."""
 
     call: Call
     sweep: Sweep
-    rule: RetentionRule
-    tenant: str
-    newest: str
+    planned: TenantCount
+
+    @property
+    def role(self) -> Role:
+        """Whose data it is about."""
+        return self.sweep.role
+
+    @property
+    def tenant(self) -> str:
+        """Whose people it is about."""
+        return self.planned.tenant
 
 
 class Seen(NamedTuple):
-    """What a decision to destroy somebody rests on, at the versions that were read."""
+    """What a decision to destroy somebody rests on, at the versions that were read.
 
+    `roster` tells whether chatbots have been added since, where they matter.
+    """
+
+    rule: RetentionRule
     subject: Subject
     activity: Activity | None
-    chatbots: Sequence[Chatbot]
+    chatbots: Sequence[Chatbot] = ()
+    roster: Roster | None = None
 
     @property
     def own_day(self) -> str:
@@ -67,6 +77,8 @@ class Seen(NamedTuple):
             Replace(CHATBOTS, replace(chatbot, version=chatbot.version + 1))
             for chatbot in self.chatbots
         ]
+        if self.roster is not None:
+            writes.append(self.roster.changed())
         if self.activity is not None:
             writes.append(Delete(interactions(self.subject.role), self.activity))
         return writes
@@ -75,14 +87,13 @@ class Seen(NamedTuple):
 class Destruction:
     """Ends the lives of planned subjects, each by one change, and nobody's twice.
 
-    Anchors are looked at again right before, and the change holds on to what was seen: it
-    deletes the activity, and replaces the subject, at the very versions that were read. An
+    Rule and anchors are looked at again right before, and the change holds on to what was seen:
+    it deletes the activity, and replaces the subject, at the very versions that were read. An
     interaction that arrives in between changes one of them, so the change fails, and the
-    person is looked at anew. Where a period is counted from chatbots, their documents are
-    written back unchanged at the versions read, for the same reason. Nobody is destroyed whose
-    anchor says no at the moment of the commit, with one exception: a chatbot that is both
-    created and used for the first time within the milliseconds between the look and the commit
-    isn't noticed, since a document that didn't exist could not be held on to.
+    person is looked at anew. Where a period is counted from chatbots, their documents and the
+    tenant's roster are written back at the versions read, for the same reason. Nobody is
+    destroyed whose anchor says no at the moment of the commit. A rule that is changed in the
+    milliseconds between the look and the commit holds for the next person.
     """
 
     def __init__(self, ports: Ports, anchors: Anchors, erasures: Erasures) -> None:
@@ -101,16 +112,14 @@ class Destruction:
             StorageUnavailableError: the database can't confirm; nobody knows, and a later look
                 tells.
         """
-        rule = await self._anchors.rule(sweep.role)
-        now_due = cutoff_date(rule, self._ports.clock.now(), count.time_zone)
-        order = Order(call, sweep, rule, count.tenant, min(count.cutoff_date, now_due))
+        rule, order = await self._anchors.rule_now(sweep.role), Order(call, sweep, count)
         lives = planned.generations.items()
         if rule.anchor is not Anchor.LAST_INTERACTION:
             # Each writes the same chatbots: side by side they would only be in each other's way.
             turn = self._turns.setdefault(count.tenant, asyncio.Lock())
             async with turn:
                 return {life[0]: await self._fate(order, *life) for life in lives}
-        seen = await self._look_at_all(order, list(planned.generations))
+        seen = await self._look_at_all(order, rule, list(planned.generations))
         fates = await asyncio.gather(
             *(self._fate(order, *life, seen=seen.get(life[0])) for life in lives),
             return_exceptions=True,
@@ -122,12 +131,14 @@ class Destruction:
         return dict(zip(planned.generations, cast("list[Fate]", fates), strict=True))
 
     def is_due(self, order: Order, seen: Seen) -> bool:
-        """Tell whether what was *seen* is to be destroyed.
+        """Tell whether what was *seen* is to be destroyed: by the plan, and by the rule in force.
 
         A restriction stands against it: the person may need the data (Art. 18(1)(b), (c)).
         """
-        day = counted_from(order.rule.anchor, seen.own_day, use_of(seen.chatbots)).day
-        return bool(day) and day <= order.newest and not seen.subject.restriction
+        day = counted_from(seen.rule.anchor, seen.own_day, use_of(seen.chatbots)).day
+        now_due = cutoff_date(seen.rule, self._ports.clock.now(), order.planned.time_zone)
+        is_over = bool(day) and day <= min(order.planned.cutoff_date, now_due)
+        return is_over and not seen.subject.restriction
 
     async def _fate(
         self, order: Order, reference: str, generation: int, seen: Seen | None = None
@@ -143,7 +154,9 @@ class Destruction:
         self, order: Order, reference: str, generation: int, seen: Seen | None
     ) -> Fate:
         for _ in range(MAX_ATTEMPTS):
-            seen = seen or await self._look(order, reference)
+            rule = await self._anchors.rule_now(order.role)
+            if seen is None or seen.rule != rule:
+                seen = await self._look(order, rule, reference)
             if seen is None or seen.subject.is_erased or seen.subject.generation != generation:
                 return await self._fate_of_ended(order, reference, generation)
             if not self.is_due(order, seen):
@@ -161,7 +174,7 @@ class Destruction:
             order.call,
             seen.subject,
             time=self._ports.clock.now(),
-            reason=f"the period of retentionRules/{order.rule.id} is over",
+            reason=f"the period of retentionRules/{seen.rule.id} is over",
             cause=order.sweep.name,
         )
         change = Change([*ended.writes, *seen.held()], ended.entries)
@@ -170,22 +183,28 @@ class Destruction:
     async def _fate_of_ended(self, order: Order, reference: str, generation: int) -> Fate:
         """Tell who ended that life: this sweep, before it was interrupted, or somebody else."""
         id = f"{order.tenant}/{reference}"
-        erasure = await self._erasures.find(order.rule.role, order.tenant, id, generation)
+        erasure = await self._erasures.find(order.role, order.tenant, id, generation)
         by_this = erasure is not None and erasure.cause == order.sweep.name
         return Fate.DESTROYED if by_this else Fate.SKIPPED
 
-    async def _look(self, order: Order, reference: str) -> Seen | None:
-        role, tenant, id = order.rule.role, order.tenant, f"{order.tenant}/{reference}"
+    async def _look(self, order: Order, rule: RetentionRule, reference: str) -> Seen | None:
+        role, tenant, id = order.role, order.tenant, f"{order.tenant}/{reference}"
+        # First of all: a chatbot that is added while the others are read must not be missed.
+        roster = await self._anchors.roster(rule, tenant)
         subject, activity, chatbots = await asyncio.gather(
             self._ports.reader.get(subjects(role), tenant, id, Subject),
             self._anchors.activity(role, tenant, id),
-            self._anchors.chatbots(order.rule, tenant),
+            self._anchors.chatbots(rule, tenant),
         )
-        return Seen(subject, activity, chatbots) if subject is not None else None
+        if subject is None:
+            return None
+        return Seen(rule, subject, activity, chatbots, roster)
 
-    async def _look_at_all(self, order: Order, references: Sequence[str]) -> Mapping[str, Seen]:
+    async def _look_at_all(
+        self, order: Order, rule: RetentionRule, references: Sequence[str]
+    ) -> Mapping[str, Seen]:
         """Return what is known of each, in two reads, where chatbots don't matter."""
-        role, ids = order.rule.role, tuple(f"{order.tenant}/{each}" for each in references)
+        role, ids = order.role, tuple(f"{order.tenant}/{each}" for each in references)
 
         def asked(table: Table) -> Query:
             return Query(table, tenant=order.tenant, equals={"id": ids}, limit=len(ids))
@@ -195,4 +214,4 @@ class Destruction:
             self._ports.reader.find(asked(interactions(role)), Activity),
         )
         by_id = {activity.id: activity for activity in activities}
-        return {each.reference: Seen(each, by_id.get(each.id), ()) for each in found}
+        return {each.reference: Seen(rule, each, by_id.get(each.id)) for each in found}
