@@ -31,6 +31,8 @@ from server.domain.feed.lags import Lags
 from server.domain.feed.subscriptions import Subscriptions
 from server.domain.identifiers import TimeOrderedIds
 from server.domain.ledger.sequencer import Sequencer
+from server.domain.opening.kept import Rooms
+from server.domain.opening.openings import Openings
 from server.domain.ports import Ports
 from server.domain.records.batches import RecordBatches
 from server.domain.records.records import Records
@@ -42,6 +44,7 @@ from server.domain.retention.interactions import Interactions
 from server.domain.retention.planning import Planning
 from server.domain.retention.sweeps import Sweeps
 from server.domain.rights.access import AccessDocuments
+from server.domain.rights.deletion import Deletions
 from server.domain.rights.erasure import Erasures
 from server.domain.rights.execution import RightsExecution
 from server.domain.rights.exports import Exports
@@ -168,10 +171,26 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
     )
 
 
+def _openings(services: Services, ports: Ports) -> Openings:
+    rooms = Rooms(
+        tenants=services.tenants,
+        catalogues=services.catalogues,
+        instructions=services.instructions,
+        contacts=services.contacts,
+        inquiries=services.inquiries,
+        breaches=services.breaches,
+        notices=services.notices,
+        recipients=services.recipients,
+        disclosures=services.disclosures,
+        sweeps=services.sweeps,
+    )
+    return Openings(ports, services.audit, rooms)
+
+
 def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
     """Return a handler for each service of the contract that is built."""
     return (
-        AuditHandler(services.audit, ports.clock),
+        AuditHandler(services.audit, _openings(services, ports), Deletions(ports), ports.clock),
         BreachHandler(services.breaches, services.notices, ports.clock),
         AssistanceHandler(
             services.inquiries, services.contacts, services.compliance_gaps, ports.clock

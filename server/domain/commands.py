@@ -98,10 +98,11 @@ class Commands:
         key = f"{tenant}/{call.caller}/{call.request_id}"
         return key, self._keyring.fingerprint(call.content)
 
-    async def note(self, entry: Entry) -> None:
-        """Make a disclosure part of the ledger; what it discloses is to be given out only after.
+    async def note(self, *entries: Entry) -> None:
+        """Make disclosures part of the ledger; what they disclose is to be given out only after.
 
         Raises:
-            StorageUnavailableError: the entry can't be written.
+            StorageUnavailableError: the entries can't be written.
         """
-        await self._committer.commit(Change(writes=(), entries=(entry,)), type(None))
+        if entries:
+            await self._committer.commit(Change(writes=(), entries=entries), type(None))

@@ -13,7 +13,10 @@ from server.domain.errors import NotSequencedYetError
 from server.domain.ledger import Entry
 from server.domain.ledger.checkpoint import Checkpoint
 from server.domain.ledger.leaf import leaf_bytes
+from server.domain.opening.openings import Openings
 from server.domain.ports import Clock
+from server.domain.records.minimisation import stated_reason
+from server.domain.rights.deletion import Deletions
 from server.domain.values import InvalidValueError
 from server.handlers import names
 from server.handlers.fields import ROLE_NUMBERS, Fields
@@ -30,9 +33,13 @@ class AuditHandler:
 
     SERVICE = "privacyrights.v1.AuditService"
 
-    def __init__(self, audit: Audit, clock: Clock) -> None:
-        """Ask *audit*."""
+    def __init__(
+        self, audit: Audit, openings: Openings, deletions: Deletions, clock: Clock
+    ) -> None:
+        """Ask *audit*, *openings* and *deletions*."""
         self._audit = audit
+        self._openings = openings
+        self._deletions = deletions
         self._clock = clock
 
     async def ListLedgerEntries(
@@ -121,6 +128,35 @@ class AuditHandler:
             call, tenant, request.first_size, request.second_size
         )
         return pb.GetConsistencyProofResponse(hashes=hashes)
+
+    async def OpenCommitment(
+        self, request: pb.OpenCommitmentRequest, call: Call
+    ) -> pb.OpenCommitmentResponse:
+        """Open the commitment of an entry."""
+        fields = Fields(self._clock.now())
+        id = fields.take("entry", names.ledger_entry, request.entry)
+        reason = fields.take("reason", lambda text: stated_reason(text, ""), request.reason)
+        fields.done()
+        opened = await self._openings.open(call, id, name=request.entry, reason=reason)
+        return pb.OpenCommitmentResponse(salt=opened.salt, content=opened.content)
+
+    async def VerifyDeletion(
+        self, request: pb.VerifyDeletionRequest, call: Call
+    ) -> pb.VerifyDeletionResponse:
+        """Say whether a life of a subject has ended, and prove it."""
+        fields = Fields(self._clock.now())
+        who = fields.subject("subject", request.subject)
+        fields.done()
+        found = await self._deletions.verify(call, who)
+        return pb.VerifyDeletionResponse(
+            erased=found.is_erased,
+            generation=found.generation,
+            erase_time=timestamp(found.erase_time),
+            ledger_entry=found.entry and names.ledger_entry_name(found.entry),
+            remaining_ciphertexts=found.remaining,
+            certificate=found.certificate,
+            current_generation=found.current_generation,
+        )
 
     async def ListKeys(self, _request: pb.ListKeysRequest, _call: Call) -> pb.ListKeysResponse:
         """List the public keys as a JWK set."""

@@ -282,14 +282,14 @@ class CatalogueHandler:
         )
 
     async def ListInstructions(
-        self, request: pb.ListInstructionsRequest, _call: Call
+        self, request: pb.ListInstructionsRequest, call: Call
     ) -> pb.ListInstructionsResponse:
         """List a tenant's instructions, newest first."""
         fields = Fields(self._clock.now())
         asked = page(fields, request)
         tenant = fields.take("parent", names.tenant, request.parent)
         fields.done()
-        found = await self._instructions.list(tenant, after=asked.after, limit=asked.limit)
+        found = await self._instructions.list(call, tenant, after=asked.after, limit=asked.limit)
         shown, token = asked.cut(found, lambda instruction: (instruction.id, instruction.id))
         return pb.ListInstructionsResponse(
             instructions=[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -121,9 +120,8 @@ class SubjectRightsHandler:
         fields.done()
         tenant, id = name
         found = await self._requests.get(call, tenant=tenant, request=id, freshness=freshness)
-        return pb.GetRightsRequestResponse(
-            rights_request=encoded(await self._requests.readable(found))
-        )
+        (readable,) = await self._requests.read(call, found)
+        return pb.GetRightsRequestResponse(rights_request=encoded(readable))
 
     async def ListRightsRequests(
         self, request: pb.ListRightsRequestsRequest, call: Call
@@ -154,8 +152,7 @@ class SubjectRightsHandler:
             limit=asked.limit,
         )
         shown, token = asked.cut(found, lambda each: (each.due_time, each.id))
-        # At once, so that the reads of many go out as few.
-        readable = await asyncio.gather(*(self._requests.readable(each) for each in shown))
+        readable = await self._requests.read(call, *shown)
         return pb.ListRightsRequestsResponse(
             rights_requests=[encoded(each) for each in readable],
             next_page_token=token,

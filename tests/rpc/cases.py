@@ -101,6 +101,8 @@ CASES: Mapping[str, Case] = {
         lambda w: {"parent": w.tenant, "subject": w.end_user, "page_size": 2}
     ),
     "AuditService/ListKeys": _plain(lambda _: {}),
+    "AuditService/OpenCommitment": _of("entry", World.entry, reason="a complaint"),
+    "AuditService/VerifyDeletion": _plain(lambda w: {"subject": w.end_user}),
     "BreachService/ReportBreach": _plain(lambda w: w.report()),
     "BreachService/GetBreach": _of("name", World.breach),
     "BreachService/ListBreaches": _plain(lambda _: {"page_size": 1}),

@@ -125,6 +125,12 @@ class World:
             "record": {"category": ACCOUNT if is_own else REPLY, "fields": fields},
         }
 
+    async def entry(self) -> str:
+        """Return a ledger entry that commits to something about somebody."""
+        wanted = {"parent": self.tenant, "subject": await self.person(), "types": ["record.put"]}
+        listed = await self.call("AuditService/ListLedgerEntries", wanted)
+        return cast("str", listed["entries"][0]["name"])
+
     async def chatbot(self) -> str:
         """Return a chatbot of the tenant."""
         given = {

@@ -181,7 +181,7 @@ class Contacts:
         await self._commands.note(
             new_entry(call, self._ports.ids, tenant=tenant, type="contact.listed", time=now)
         )
-        return [Reachable(contact, await self._reach(contact)) for contact in found]
+        return [Reachable(contact, await self.reach(contact)) for contact in found]
 
     async def posts(self, tenant: str) -> frozenset[Post]:
         """Return what *tenant* has a contact for, without telling who it is."""
@@ -189,7 +189,8 @@ class Contacts:
         found = await self._ports.reader.find(query, Contact)
         return frozenset(contact.post for contact in found)
 
-    async def _reach(self, contact: Contact) -> Reach:
+    async def reach(self, contact: Contact) -> Reach:
+        """Return who *contact* is; the ledger is the caller's to tell."""
         content = await self._ports.keyring.unseal_for_tenant(
             contact.tenant, contact.sealed, _place(contact.id)
         )

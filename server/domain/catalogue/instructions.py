@@ -180,16 +180,22 @@ class Instructions:
         return await self._commands.run(call, tenant, InstructionRevoked, decide)
 
     async def list(
-        self, tenant: str, *, after: tuple[object, str] | None, limit: int
+        self, call: Call, tenant: str, *, after: tuple[object, str] | None, limit: int
     ) -> Sequence[Instruction]:
-        """Return one page of a tenant's instructions, newest first.
+        """Return one page of a tenant's instructions, newest first; the ledger says they were read.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
         """
         await self._tenants.get(tenant)
+        call.notes["tenant"] = tenant
         query = Query(INSTRUCTIONS, tenant=tenant, order="-id", after=after, limit=limit)
-        return await self._ports.reader.find(query, Instruction)
+        found = await self._ports.reader.find(query, Instruction)
+        now = self._ports.clock.now()
+        await self._commands.note(
+            new_entry(call, self._ports.ids, tenant=tenant, type="instruction.listed", time=now)
+        )
+        return found
 
     async def words(self, instruction: Instruction) -> Words:
         """Return what *instruction* says."""

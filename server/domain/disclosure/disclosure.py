@@ -263,7 +263,7 @@ class Disclosures:
                 subject=subject.reference,
             )
         )
-        return [await self._shown(subject, disclosure) for disclosure in found]
+        return [await self.shown(subject, disclosure) for disclosure in found]
 
     async def _require_allowed(
         self, new: NewDisclosure, catalogue: Catalogue, subject: Subject, at: datetime
@@ -312,7 +312,8 @@ class Disclosures:
         sealed = await self._ports.keyring.seal(subject, content, _context(disclosure))
         return replace(disclosure, sealed_demand=sealed)
 
-    async def _shown(self, subject: Subject, disclosure: Disclosure) -> Shown:
+    async def shown(self, subject: Subject, disclosure: Disclosure) -> Shown:
+        """Return *disclosure* as *subject* is shown it; the ledger is the caller's to tell."""
         if disclosure.sealed_demand is None or subject.is_erased:
             return Shown(disclosure, None)
         content = await self._ports.keyring.unseal(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -309,8 +310,25 @@ class RightsRequests:
             equals["subject"] = f"{wanted.who.tenant}/{reference}"
         return equals
 
+    async def read(self, call: Call, *found: RightsRequest) -> Sequence[Readable]:
+        """Return *found* with their words, once the ledger tells whose words they are."""
+        # At once, so that the reads of many go out as few.
+        readable = await asyncio.gather(*(self.readable(request) for request in found))
+        now = self._ports.clock.now()
+        await self._commands.note(
+            *(
+                self.entry(call, each.request, "rights.request_read", now)
+                for each in readable
+                if each.authorised_by or each.explanation
+            )
+        )
+        return readable
+
     async def readable(self, request: RightsRequest) -> Readable:
-        """Return *request* with its words; those about a person who was erased are gone."""
+        """Return *request* with its words, for the answer to whoever has just changed it.
+
+        Those about a person who was erased are gone.
+        """
         by = ""
         if request.sealed_authorised_by is not None:
             by = (

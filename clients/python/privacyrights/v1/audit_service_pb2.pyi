@@ -639,9 +639,11 @@ class VerifyDeletionResponse(_message.Message):
     generation: _builtins.int
     """The life asked for; if none was asked for, the newest."""
     ledger_entry: _builtins.str
-    """The erasure's ledger entry. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
+    """The erasure's ledger entry; empty if there was none. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
     remaining_ciphertexts: _builtins.int
-    """How many documents of that life are still stored: ciphertext without a key, until it is purged."""
+    """How many documents of that life are still stored: those that are still to be purged, and those
+    that are kept as proof with ciphertext in them, for which there is no key.
+    """
     certificate: _builtins.str
     """The certificate: compact JWS, if there is one."""
     current_generation: _builtins.int

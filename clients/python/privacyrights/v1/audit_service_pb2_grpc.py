@@ -184,9 +184,12 @@ class AuditServiceServicer:
 
     def VerifyDeletion(self, request, context):
         """Says whether a subject was erased, and proves it: key gone, tombstone, certificate, what is left.
+        No data of the person is given out, and who asks knows the person: like any other check, this
+        is no ledger entry.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND: nothing was
+        ever known of it, or it has not had the life asked for yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -96,9 +96,12 @@ class AuditServiceStub:
     """
     VerifyDeletion: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyDeletionRequest, _audit_service_pb2.VerifyDeletionResponse]
     """Says whether a subject was erased, and proves it: key gone, tombstone, certificate, what is left.
+    No data of the person is given out, and who asks knows the person: like any other check, this
+    is no ledger entry.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND: nothing was
+      ever known of it, or it has not had the life asked for yet.
     """
 
 @_typing.type_check_only
@@ -169,9 +172,12 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """
     VerifyDeletion: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyDeletionRequest, _audit_service_pb2.VerifyDeletionResponse]  # type: ignore[assignment]
     """Says whether a subject was erased, and proves it: key gone, tombstone, certificate, what is left.
+    No data of the person is given out, and who asks knows the person: like any other check, this
+    is no ledger entry.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND: nothing was
+      ever known of it, or it has not had the life asked for yet.
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -293,9 +299,12 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.VerifyDeletionResponse, _abc.Awaitable[_audit_service_pb2.VerifyDeletionResponse]]:
         """Says whether a subject was erased, and proves it: key gone, tombstone, certificate, what is left.
+        No data of the person is given out, and who asks knows the person: like any other check, this
+        is no ledger entry.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND: nothing was
+          ever known of it, or it has not had the life asked for yet.
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
