@@ -117,6 +117,9 @@ def _ledger_name(value: str) -> str:
             "must be 1 to 200 lower-case letters, digits, '.', '-', '_' or '/',"
             " beginning and ending with a letter or digit"
         )
+    if value.endswith("/tenants"):
+        # The platform's log would have the name of a tenant's in another ledger.
+        raise ValueError("must not end with '/tenants'")
     return value
 
 

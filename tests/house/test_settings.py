@@ -104,6 +104,20 @@ def test_each_problem_renders_as_one_line(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["Example.org", "-", "a b", "example.org/", "example.org/tenants", "x" * 201, "exämple"],
+)
+def test_names_that_no_ledger_can_have_are_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A ledger's name makes its logs' names, and no two logs in the world may have the same."""
+    monkeypatch.setenv("PRIVACYRIGHTS_LEDGER_NAME", name)
+
+    with pytest.raises(SettingsError, match="PRIVACYRIGHTS_LEDGER_NAME"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
     "listen",
     ["127.0.0.1:50051", "127.1.2.3:0", "localhost:1", "[::1]:65535", "unix:/run/rights.sock"],
 )
