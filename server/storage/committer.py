@@ -28,12 +28,15 @@ from server.storage.failures import TransactionAbortedError, WriteRefusedError
 from server.storage.gathering import Gathering
 from server.storage.pending import Compiler, Pending, Receipt, Target
 from server.storage.place import Place
-from server.storage.turns import Turns
+from server.storage.turns import TURN_SECONDS, Turns
 
 E = TypeVar("E")
 
 _FIRST_PAUSE, _LAST_PAUSE = 0.005, 0.5
 """Seconds between attempts at a transaction that the database aborted."""
+
+_TOGETHER_SECONDS = 0.2
+"""How long changes that are aborted together are tried together."""
 
 _log = structlog.get_logger("server.storage")
 
@@ -80,10 +83,13 @@ class MongoCommitter:
         *,
         limits: CommitLimits = CommitLimits(),
         wake: Callable[[Iterable[Place]], None] = lambda _: None,
+        turn_seconds: float = TURN_SECONDS,
     ) -> None:
         """Commit through *driver*, and *wake* who waits for the places that were written.
 
         *clock* must be the system's: the database forgets idempotency records by its own.
+        Of those who lost the same document, the next waits *turn_seconds* at most for the
+        one before to decide again.
         """
         self._driver = driver
         self._layout = layout
@@ -95,7 +101,7 @@ class MongoCommitter:
         self._queue: deque[Pending] = deque()
         self._claims: dict[Target, Pending] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turns = Turns()
+        self._turns = Turns(turn_seconds=turn_seconds)
         self._in_flight = 0
         self._held_up = 0
         self._unanswered = 0
@@ -144,7 +150,7 @@ class MongoCommitter:
         """Begin a further transaction, if it is worth its cost."""
         if self._in_flight >= self._limits.in_flight:
             return
-        if self._in_flight == self._held_up or len(self._queue) >= self._limits.crowd:
+        if self._in_flight <= self._held_up or len(self._queue) >= self._limits.crowd:
             self._in_flight += 1
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
@@ -158,7 +164,7 @@ class MongoCommitter:
                 batch = self._take()
                 with self._gathering.round(len(batch)):
                     await self._commit(batch)
-                is_alone = self._in_flight - self._held_up == 1
+                is_alone = self._in_flight - self._held_up <= 1
                 if not is_alone and len(self._queue) < self._limits.crowd:
                     return
         finally:
@@ -221,8 +227,18 @@ class MongoCommitter:
 
     async def _settle(self, batch: list[Pending]) -> None:
         """Answer every change of *batch*."""
-        until = time.monotonic() + self._limits.seconds
-        refusal = await self._attempt(batch, until)
+        await self._settle_until(batch, time.monotonic() + self._limits.seconds)
+
+    async def _settle_until(self, batch: list[Pending], until: float) -> None:
+        """Answer every change of *batch*: together, or else in parts, so that none harms others."""
+        try:
+            refusal = await self._attempt(batch, until)
+        except TransactionAbortedError:
+            middle = len(batch) // 2
+            await asyncio.gather(
+                *(self._settle_until(half, until) for half in (batch[:middle], batch[middle:]))
+            )
+            return
         if refusal is None:
             return
         if len(batch) == 1:
@@ -233,9 +249,9 @@ class MongoCommitter:
         for pending in stale:
             pending.fail(ConflictError())
         rest = [pending for pending in batch if pending not in stale]
-        if stale and (not rest or await self._attempt(rest, until, has_repeats=True) is None):
-            return
-        for pending in rest:
+        if stale and rest:
+            await self._settle_until(rest, until)
+        for pending in () if stale else rest:
             refusal = await self._attempt([pending], until, has_repeats=True)
             if refusal is not None:
                 pending.fail(verdict(refusal))
@@ -249,8 +265,13 @@ class MongoCommitter:
     async def _attempt(
         self, batch: Sequence[Pending], until: float, *, has_repeats: bool = False
     ) -> WriteRefusedError | None:
-        """Run *batch* until it is durable, refused, or out of time; answer all unless refused."""
+        """Run *batch* until it is durable, refused, or out of time; answer all unless refused.
+
+        Raises:
+            TransactionAbortedError: again and again, perhaps because of one change of several.
+        """
         pause = _FIRST_PAUSE
+        together_until = time.monotonic() + _TOGETHER_SECONDS
         while True:
             left = max(0.0, until - time.monotonic())
             try:
@@ -268,7 +289,8 @@ class MongoCommitter:
                     return refusal
                 # Another server took the same call meanwhile: the next attempt finds its outcome.
             except TransactionAbortedError:
-                pass
+                if len(batch) > 1 and time.monotonic() > together_until:
+                    raise
             except StorageUnavailableError as error:
                 self._answer(dict.fromkeys(batch, error))
                 return None

@@ -103,9 +103,7 @@ class Pending:
         return next((t for t, v in self.expected.items() if rival.expected.get(t) == v), None)
 
     def _repeats(self, other: Pending) -> bool:
-        return (
-            self.once is not None and other.once is not None and self.once.key == other.once.key
-        )
+        return self.once is not None and other.once is not None and self.once.key == other.once.key
 
     def forget(self) -> None:
         """Give free what was to be sent, of a change that won't be."""
