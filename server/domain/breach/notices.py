@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from server.domain.call import Call
     from server.domain.change import Committed, Table
+    from server.domain.ledger import Entry
     from server.domain.ports import Ports
     from server.domain.tenants import Tenants
     from server.domain.values import Role
@@ -114,8 +115,7 @@ class Notices:
             after=after,
             limit=limit,
         )
-        found = await self._ports.reader.find(query, Notice)
-        return await asyncio.gather(*(self._letter(notice) for notice in found))
+        return await self._read(call, *await self._ports.reader.find(query, Notice))
 
     async def watch(self, call: Call, tenant: str, role: Role) -> AsyncGenerator[Letter]:
         """Yield what nobody has acknowledged, oldest first, then what is new, and never end.
@@ -133,7 +133,7 @@ class Notices:
                 told.is_new(notice)
         async for notice in self._unacknowledged(tenant, role):
             if told.is_new(notice):
-                yield await self._letter(notice)
+                yield (await self._read(call, notice))[0]
         while True:
             earliest = asyncio.get_running_loop().time() + PAUSE_SECONDS
             # Waiting begins before reading: what is written in between is not waited for in vain.
@@ -146,7 +146,7 @@ class Notices:
                 since = self._ports.clock.now() - LATENESS
                 async for notice in self._recent(tenant, role, told.since):
                     if told.is_new(notice):
-                        yield await self._letter(notice)
+                        yield (await self._read(call, notice))[0]
                 told.advance(since)
                 await change
             finally:
@@ -186,15 +186,7 @@ class Notices:
                     tenant, acknowledged_by.encode(), _place(found)
                 ),
             )
-            entry = new_entry(
-                call,
-                self._ports.ids,
-                tenant=tenant,
-                type="breach.notice_acknowledged",
-                time=now,
-                role=found.role,
-                target=found.name,
-            )
+            entry = self._entry(call, found, "breach.notice_acknowledged", now)
             said = {"acknowledged_by": acknowledged_by}
             entry = await committing(self._ports.keyring, entry, said)
             return Decision(
@@ -222,6 +214,29 @@ class Notices:
         if found is None:
             raise NoticeNotFoundError
         return found
+
+    async def _read(self, call: Call, *found: Notice) -> Sequence[Letter]:
+        """Return *found* as letters, once the ledger tells which of them name somebody."""
+        letters = await asyncio.gather(*(self._letter(notice) for notice in found))
+        await self._commands.note(
+            *(
+                self._entry(call, letter.notice, "breach.notice_read", self._ports.clock.now())
+                for letter in letters
+                if letter.acknowledged_by
+            )
+        )
+        return letters
+
+    def _entry(self, call: Call, notice: Notice, type: str, now: datetime) -> Entry:
+        return new_entry(
+            call,
+            self._ports.ids,
+            tenant=notice.tenant,
+            type=type,
+            time=now,
+            role=notice.role,
+            target=notice.name,
+        )
 
     async def _letter(self, notice: Notice) -> Letter:
         version = snapshot_id(notice.breach, notice.breach_version)

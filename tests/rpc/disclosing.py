@@ -1,0 +1,208 @@
+"""Which methods give out personal data, and what the ledger says of it (Art. 5(2), 32)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from tests.rpc.cases import CASES
+from tests.rpc.people import new_id
+from tests.rpc.world import CANARY, CUSTOMISE, PROFILE, Json, World
+
+
+async def _disclosures(world: World) -> Json:
+    court = {
+        "recipient_id": new_id("court"),
+        "recipient": {
+            "display_name": "Court",
+            "kind": "RECIPIENT_KIND_AUTHORITY",
+            "country": "FR",
+            "vetting_digest": "ab" * 32,
+            "vetting_time": "2026-02-02T10:00:00Z",
+        },
+    }
+    created = await world.call("DisclosureService/CreateRecipient", court)
+    who = await world.person()
+    given = {
+        "subject": who,
+        "recipient": created["recipient"]["name"],
+        "purpose": CUSTOMISE,
+        "categories": [PROFILE],
+        "legal_demand": {"legal_ground": CANARY, "scope": CANARY, "approver": CANARY},
+    }
+    await world.call("DisclosureService/RecordDisclosure", given)
+    return {"subject": who}
+
+
+async def _refused(world: World) -> Json:
+    rpc = "SubjectRightsService/RefuseRightsRequest"
+    refusal = await CASES[rpc](world)
+    await world.call(rpc, refusal)
+    return {"name": refusal["name"]}
+
+
+async def _refused_requests(world: World) -> Json:
+    await _refused(world)
+    states = ["RIGHTS_REQUEST_STATE_REFUSED"]
+    return {"parent": world.tenant, "role": "ROLE_CONTROLLER", "states": states}
+
+
+def _after(rpc: str, request: Callable[[World], Json]) -> Callable[[World], Awaitable[Json]]:
+    """Return a case that asks for what *rpc* has brought."""
+
+    async def made(world: World) -> Json:
+        await world.call(rpc, await CASES[rpc](world))
+        return request(world)
+
+    return made
+
+
+def _list(world: World) -> Json:
+    return {"parent": world.tenant}
+
+
+READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
+    "AssistanceService/GetInquiry": ("inquiry.read", CASES["AssistanceService/GetInquiry"]),
+    "AssistanceService/ListContacts": (
+        "contact.listed",
+        _after("AssistanceService/SetContact", _list),
+    ),
+    "AssistanceService/ListInquiries": (
+        "inquiry.listed",
+        _after("AssistanceService/OpenInquiry", _list),
+    ),
+    "AuditService/OpenCommitment": (
+        "ledger.commitment_opened",
+        CASES["AuditService/OpenCommitment"],
+    ),
+    "BreachService/ListNotices": (
+        "breach.notice_read",
+        _after(
+            "BreachService/AcknowledgeNotice",
+            lambda world: {**_list(world), "role": "ROLE_PROCESSOR"},
+        ),
+    ),
+    "CatalogueService/ListInstructions": (
+        "instruction.listed",
+        _after("CatalogueService/RecordInstruction", _list),
+    ),
+    "DisclosureService/ListDisclosures": ("disclosure.listed", _disclosures),
+    "RecordsService/ReadRecords": ("record.read", CASES["RecordsService/ReadRecords"]),
+    "SubjectRightsService/DownloadExport": (
+        "rights.export_downloaded",
+        CASES["SubjectRightsService/DownloadExport"],
+    ),
+    "SubjectRightsService/GetRightsRequest": ("rights.request_read", _refused),
+    "SubjectRightsService/ListRightsRequests": ("rights.request_read", _refused_requests),
+}
+"""Readings that give out what is kept sealed → the type of entry that must be written before, and
+what makes a request of it that is answered with something personal."""
+
+CHANGES = frozenset(
+    {
+        "AssistanceService/CloseInquiry",
+        "AssistanceService/OpenInquiry",
+        "AssistanceService/ReplyToInquiry",
+        "BreachService/AcknowledgeNotice",
+        "SubjectRightsService/AuthoriseRightsRequest",
+        "SubjectRightsService/RefuseRightsRequest",
+    }
+)
+"""Changes that are answered with the words that they concern: the change's own entry is there."""
+
+WATCHED = frozenset({"BreachService/WatchNotices"})
+"""Streams that never end: `Notices` tells of each notice as ListNotices does."""
+
+NOTHING: Mapping[str, frozenset[str]] = {
+    "by reference only: what is in force, decided or due, which every check needs": frozenset(
+        {
+            "AuditService/VerifyDeletion",
+            "ConsentService/BatchCheckProcessing",
+            "ConsentService/CheckProcessing",
+            "ConsentService/GetConsentDecision",
+            "ConsentService/ListConsentDecisions",
+            "ConsentService/ListConsents",
+            "RecordsService/BatchGetSubjects",
+            "RecordsService/GetSubject",
+            "RetentionService/GetRetention",
+            "SubjectRightsService/GetErasureCertificate",
+            "SubjectRightsService/ListErasures",
+        }
+    ),
+    "the ledger itself, which holds none": frozenset(
+        {
+            "AuditService/ExportLedger",
+            "AuditService/GetCheckpoint",
+            "AuditService/GetConsistencyProof",
+            "AuditService/GetInclusionProof",
+            "AuditService/GetLedgerEntry",
+            "AuditService/ListKeys",
+            "AuditService/ListLedgerEntries",
+            "FeedService/Acknowledge",
+            "FeedService/CreateSubscription",
+            "FeedService/DeleteSubscription",
+            "FeedService/GetSubscription",
+            "FeedService/ListSubscriptions",
+            "FeedService/Subscribe",
+            "FeedService/UpdateSubscription",
+        }
+    ),
+    "about no person": frozenset(
+        {
+            "AssistanceService/ListComplianceGaps",
+            "BreachService/GetBreach",
+            "BreachService/ListBreaches",
+            "CatalogueService/GetCatalogueChange",
+            "CatalogueService/GetCategory",
+            "CatalogueService/GetPolicyVersion",
+            "CatalogueService/GetPurpose",
+            "CatalogueService/GetText",
+            "CatalogueService/ListCatalogueChanges",
+            "CatalogueService/ListCategories",
+            "CatalogueService/ListPolicyVersions",
+            "CatalogueService/ListPurposes",
+            "CatalogueService/ListRetentionRules",
+            "DisclosureService/GetRecipient",
+            "DisclosureService/ListRecipients",
+            "RetentionService/GetSweep",
+            "RetentionService/GetSweepCertificate",
+            "RetentionService/ListSweeps",
+            "TenantService/GetTenant",
+            "TenantService/ListChatbots",
+            "TenantService/ListTenants",
+        }
+    ),
+    "changes that are answered with what became of them": frozenset(
+        {
+            "AssistanceService/SetContact",
+            "BreachService/AssessBreachRisk",
+            "BreachService/CloseBreach",
+            "BreachService/LogBreachMeasure",
+            "BreachService/ReportBreach",
+            "CatalogueService/ApplyCatalogueChange",
+            "CatalogueService/ProposeCatalogueChange",
+            "CatalogueService/RecordInstruction",
+            "CatalogueService/ReviewCatalogueChange",
+            "CatalogueService/RevokeInstruction",
+            "ConsentService/RecordConsent",
+            "ConsentService/WithdrawAllConsents",
+            "DisclosureService/CreateRecipient",
+            "DisclosureService/RecordDisclosure",
+            "RecordsService/BatchPutRecords",
+            "RecordsService/DeleteRecord",
+            "RecordsService/PutRecord",
+            "RecordsService/RegisterSubject",
+            "RetentionService/BatchRecordInteractions",
+            "RetentionService/ExecuteSweep",
+            "RetentionService/PlanSweep",
+            "RetentionService/RecordInteraction",
+            "SubjectRightsService/AttestIdentity",
+            "SubjectRightsService/CreateRightsRequest",
+            "SubjectRightsService/ExecuteRightsRequest",
+            "SubjectRightsService/WithdrawRightsRequest",
+            "TenantService/CreateChatbot",
+            "TenantService/CreateTenant",
+            "TenantService/DeleteChatbot",
+        }
+    ),
+}
+"""Why there is no reading to tell of → the methods."""
