@@ -81,13 +81,56 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     "rights.request_refused": ("ground", "explanation"),
     "tenant.created": ("display_name", "time_zone"),
 }
-"""Type of entry → the members of the content that it commits to; all other types commit to none.
+"""Type of entry → the members of the content that it commits to.
 
 A member that is null, false, 0 or empty is left out. What the entry itself says – the
-purpose, the target – isn't said again. Nothing is committed to where there is nothing more
-to say (`record.read`, whose data is not kept a second time), where the key goes in the same
-change (`subject.erased`), and about a life that has ended.
+purpose, the target – isn't said again. About a life that has ended nothing is committed to.
 """
+
+NOTHING: Mapping[str, frozenset[str]] = {
+    "the entry says all: a step that was taken": frozenset(
+        {
+            "catalogue.change_applied",
+            "chatbot.deleted",
+            "inquiry.closed",
+            "instruction.data_erased",
+            "instruction.revoked",
+            "retention.destruction_failed",
+            "retention.slice_discarded",
+            "retention.slice_executed",
+            "retention.slice_planned",
+            "retention.sweep_ended",
+            "retention.sweep_started",
+            "rights.export_stored",
+            "rights.exports_expired",
+            "rights.identity_attested",
+            "rights.request_completed",
+            "rights.request_withdrawn",
+            "subject.registered",
+        }
+    ),
+    "a reading: what was read is not kept a second time": frozenset(
+        {
+            "breach.notice_read",
+            "contact.listed",
+            "disclosure.listed",
+            "inquiry.listed",
+            "inquiry.read",
+            "instruction.listed",
+            "ledger.commitment_opened",
+            "record.read",
+            "rights.export_downloaded",
+            "rights.request_read",
+        }
+    ),
+    "the key that it would be salted under is gone": frozenset(
+        {"subject.erased", "subject.purged"}
+    ),
+    "how the ledger is delivered, not what is in it": frozenset(
+        {"subscription.created", "subscription.deleted", "subscription.updated"}
+    ),
+}
+"""Why an entry commits to nothing → the types."""
 
 
 def content_of(type: str, *sources: object) -> bytes:
