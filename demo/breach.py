@@ -54,7 +54,7 @@ async def report(stage: Stage, narrator: Narrator) -> None:
         f"affected:  about {notice.affected_count} people\n"
         f"what:      {notice.description}\n"
         f"measures:  {notice.measures_summary}\n"
-        f"authority: within 72 hours, by {reported.breach.authority_due_time.ToJsonString()}"
+        f"authority: within 72 hours, by {notice.authority_due_time.ToJsonString()}"
     )
     narrator.expect(
         f"the notice reached {FLOWERS.title}", holds=notice.breach == reported.breach.name
@@ -82,7 +82,7 @@ async def report(stage: Stage, narrator: Narrator) -> None:
 
 async def _next(stage: Stage, company: Company) -> breach_service_pb2.Notice:
     async for response in stage.breach.WatchNotices(
-        pb.WatchNoticesRequest(tenant=company.tenant, role=types_pb2.ROLE_PROCESSOR)
+        pb.WatchNoticesRequest(tenants=[company.tenant], roles=[types_pb2.ROLE_PROCESSOR])
     ):
         return response.notice
     raise AssertionError("the stream of notices ended")

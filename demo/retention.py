@@ -61,7 +61,10 @@ async def _plan(stage: Stage, narrator: Narrator, due: int) -> retention_service
     )
     await narrator.expect_refused(
         "a sweep without the hash of the plan that was looked at",
-        _first(stage, pb.ExecuteSweepRequest(name=plan.name, plan_hash="0" * 64)),
+        _first(
+            stage,
+            pb.ExecuteSweepRequest(name=plan.name, plan_hash="0" * 64, request_id=new_request_id()),
+        ),
         "PLAN_HASH_MISMATCH",
     )
     return plan
@@ -78,7 +81,9 @@ async def _execute(
     sweep = plan
     with narrator.progress("the sweep", plan.due_count) as progress:
         async for step in stage.retention.ExecuteSweep(
-            pb.ExecuteSweepRequest(name=plan.name, plan_hash=plan.plan_hash)
+            pb.ExecuteSweepRequest(
+                name=plan.name, plan_hash=plan.plan_hash, request_id=new_request_id()
+            )
         ):
             sweep = step.sweep
             done = sweep.destroyed_count + sweep.skipped_count + sweep.failed_count

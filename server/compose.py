@@ -21,6 +21,7 @@ from server.domain.breach.breaches import Breaches
 from server.domain.breach.notices import Notices
 from server.domain.catalogue.catalogues import Catalogues
 from server.domain.catalogue.instructions import Instructions
+from server.domain.catching_up import CatchingUp
 from server.domain.clock import SystemClock
 from server.domain.consent.consents import Consents
 from server.domain.disclosure.disclosure import Disclosures
@@ -286,15 +287,18 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
             SequencerWorker(sequencer, Shares(leases), reader),
         )
         await stack.enter_async_context(working(at_work))
-        yield App(_server(settings, built, driver), ports, built, database, ended)
+        catch_up = CatchingUp(reader, domain.catalogues)
+        yield App(_server(settings, built, driver, catch_up), ports, built, database, ended)
 
 
-def _server(settings: Settings, built: tuple[object, ...], driver: Driver) -> Server:
+def _server(
+    settings: Settings, built: tuple[object, ...], driver: Driver, catch_up: CatchingUp
+) -> Server:
     drain = Drain()
     guard = Guard(canonical_logger(), drain, settings.default_deadline_seconds)
     return Server(
         settings.listen,
-        registry.generic_handlers(built, guard),
+        registry.generic_handlers(built, guard, catch_up),
         [service.full_name for service in registry.services()],
         drain=drain,
         ping=lambda: driver.command("admin", {"ping": 1}),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import groupby
 
-from server.handlers.registry import Row, handler_classes, implemented
+from server.handlers.registry import Row, handler_classes, implemented, left_empty
 
 PAGE = "docs/api-status.md"
 OWNS = (PAGE,)
@@ -24,8 +24,10 @@ def render() -> Mapping[str, str]:
         "UNIMPLEMENTED, `NOT_BUILT_YET`: a client written against them now need not change later.",
         "So does a call of a built method that has one of the fields named beside it.",
     ]
+    empty = left_empty(handler_classes())
     for service, methods in groupby(rows, key=lambda row: row.service):
         lines += _of_service(service, list(methods))
+        lines += _left_empty(empty.get(service, ()))
     return {PAGE: "\n".join(lines) + "\n"}
 
 
@@ -34,6 +36,17 @@ def _of_service(service: str, rows: list[Row]) -> list[str]:
     name = service.rpartition(".")[2]
     table = [f"| `{row.method}` | {_built(row)} |" for row in rows]
     return ["", f"## {name}: {built} of {len(rows)}", "", "| method | built |", "|---|---|", *table]
+
+
+def _left_empty(fields: tuple[str, ...]) -> list[str]:
+    if not fields:
+        return []
+    return [
+        "",
+        "Left empty in answers as yet:",
+        *(f"`{field}`," for field in fields[:-1]),
+        f"`{fields[-1]}`.",
+    ]
 
 
 def _built(row: Row) -> str:

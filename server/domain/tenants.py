@@ -198,6 +198,17 @@ class Tenants:
         found = await self._ports.reader.get(ROSTERS, tenant, tenant, Roster)
         return found or Roster(tenant, tenant, 0)
 
+    async def chatbot(self, tenant: str, chatbot: str) -> Chatbot:
+        """Return *chatbot* of *tenant*.
+
+        Raises:
+            ChatbotNotFoundError: the tenant has none with this id.
+        """
+        known = await self._ports.reader.get(CHATBOTS, tenant, f"{tenant}/{chatbot}", Chatbot)
+        if known is None or known.delete_time is not None:
+            raise ChatbotNotFoundError
+        return known
+
     async def list_chatbots(
         self, tenant: str, *, after: tuple[object, str] | None, limit: int
     ) -> Sequence[Chatbot]:
@@ -220,9 +231,7 @@ class Tenants:
         """
 
         async def decide() -> Decision[None]:
-            known = await self._ports.reader.get(CHATBOTS, tenant, f"{tenant}/{chatbot}", Chatbot)
-            if known is None or known.delete_time is not None:
-                raise ChatbotNotFoundError
+            known = await self.chatbot(tenant, chatbot)
             now = self._ports.clock.now()
             deleted = replace(known, version=known.version + 1, delete_time=now)
             entry = self._entry(call, "chatbot.deleted", tenant, chatbot, now)

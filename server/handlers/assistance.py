@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import ClassVar
 
 from privacyrights.v1 import assistance_service_pb2 as pb
 from server.domain.assistance.compliance_gaps import ComplianceGaps, Gap, GapKind, Position
@@ -23,6 +24,7 @@ from server.domain.errors import PageTokenInvalidError
 from server.domain.ports import Clock
 from server.domain.values import InvalidValueError
 from server.handlers import names
+from server.handlers.etags import etag
 from server.handlers.fields import Fields
 from server.handlers.pages import Page, page
 from server.handlers.times import timestamp
@@ -56,6 +58,14 @@ class AssistanceHandler:
     """Answers the calls of AssistanceService."""
 
     SERVICE = "privacyrights.v1.AssistanceService"
+    CATCHES_UP = True
+    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "ListInquiries": ("due_before_time",),
+        "SetContact": ("contact.etag",),
+        "DeleteContact": ("etag",),
+        "ListComplianceGaps": ("kinds",),
+    }
+    LEFT_EMPTY = ("Inquiry.close_time",)
 
     def __init__(
         self, inquiries: Inquiries, contacts: Contacts, gaps: ComplianceGaps, clock: Clock
@@ -136,6 +146,7 @@ class AssistanceHandler:
     ) -> pb.ListInquiriesResponse:
         """List a tenant's inquiries, first due first."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["ListInquiries"])
         asked = page(fields, request)
         tenant = fields.take("parent", names.tenant, request.parent)
         state = fields.optional_choice("state", _STATES, request.state)
@@ -151,6 +162,7 @@ class AssistanceHandler:
     async def SetContact(self, request: pb.SetContactRequest, call: Call) -> pb.SetContactResponse:
         """Set who is to be reached for a function."""
         fields = Fields(self._clock.now())
+        fields.not_built(request.contact, "etag")
         fields.request_id(request.request_id)
         tenant = fields.take("parent", names.tenant, request.parent)
         contact = request.contact
@@ -167,6 +179,27 @@ class AssistanceHandler:
         return pb.SetContactResponse(
             contact=committed.outcome.contact, consistency_token=committed.token
         )
+
+    async def GetContact(self, request: pb.GetContactRequest, call: Call) -> pb.GetContactResponse:
+        """Return a contact."""
+        fields = Fields(self._clock.now())
+        contact = fields.take("name", names.contact, request.name)
+        fields.done()
+        tenant, id = contact
+        return pb.GetContactResponse(contact=_contact(await self._contacts.read(call, tenant, id)))
+
+    async def DeleteContact(
+        self, request: pb.DeleteContactRequest, call: Call
+    ) -> pb.DeleteContactResponse:
+        """Delete a contact."""
+        fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["DeleteContact"])
+        fields.request_id(request.request_id)
+        contact = fields.take("name", names.contact, request.name)
+        fields.done()
+        tenant, id = contact
+        committed = await self._contacts.delete(call, tenant, id)
+        return pb.DeleteContactResponse(consistency_token=committed.token)
 
     async def ListContacts(
         self, request: pb.ListContactsRequest, call: Call
@@ -187,13 +220,14 @@ class AssistanceHandler:
     ) -> pb.ListComplianceGapsResponse:
         """List what a tenant lacks for compliance."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["ListComplianceGaps"])
         asked = page(fields, request)
         tenant = fields.take("parent", names.tenant, request.parent)
         fields.done()
         found = await self._gaps.list(call, tenant, after=_position(asked), limit=asked.limit)
         shown, token = asked.cut(found, lambda gap: gap.position)
         return pb.ListComplianceGapsResponse(
-            gaps=[_gap(gap) for gap in shown], next_page_token=token
+            compliance_gaps=[_gap(gap) for gap in shown], next_page_token=token
         )
 
     async def _changed(self, committed: Committed[InquiryChanged]) -> pb.Inquiry:
@@ -262,6 +296,7 @@ def _contact(one: Reachable) -> pb.Contact:
         display_name=one.reach.display_name,
         address=one.reach.address,
         update_time=timestamp(contact.update_time),
+        etag=etag(contact.version),
     )
 
 

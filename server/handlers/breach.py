@@ -13,6 +13,7 @@ from server.domain.breach.notices import Notices
 from server.domain.call import Call
 from server.domain.change import Committed
 from server.domain.ports import Clock
+from server.domain.values import Role
 from server.handlers import names
 from server.handlers.breach_messages import (
     LEVELS,
@@ -35,16 +36,44 @@ _SCOPE_NOT_BUILT = (
     "window_start_time",
     "window_end_time",
 )
+_BREACH_NOT_BUILT = (
+    "end_time",
+    "recommendations",
+    "notice_delay_reason",
+    "estimated_subject_count",
+    "estimated_record_count",
+)
+MAX_WATCHED = 100
+"""Most tenants that one stream of notices is about."""
 
 
 class BreachHandler:
     """Answers the calls of BreachService."""
 
     SERVICE = "privacyrights.v1.BreachService"
+    CATCHES_UP = True
     ENDLESS = frozenset({"WatchNotices"})
     NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "ReportBreach": tuple(f"breach.scope.{name}" for name in _SCOPE_NOT_BUILT)
+        "ReportBreach": (
+            *(f"breach.{name}" for name in _BREACH_NOT_BUILT),
+            *(f"breach.scope.{name}" for name in _SCOPE_NOT_BUILT),
+        ),
+        "ListBreaches": ("exercise", "authority_due_before_time", "tenant"),
     }
+    LEFT_EMPTY = (
+        "Breach.notice_due_time",
+        "Breach.affected_record_count",
+        "Breach.escalated_count",
+        "Breach.authority_notifications",
+        "Breach.subject_communications",
+        "Notice.superseded_by",
+        "Notice.risk_level",
+        "Notice.affected_record_count",
+        "Notice.deliver_time",
+        "Notice.escalation_due_time",
+        "Notice.escalation_level",
+        "Notice.escalate_time",
+    )
 
     def __init__(self, breaches: Breaches, notices: Notices, clock: Clock) -> None:
         """Ask *breaches* and *notices*."""
@@ -57,6 +86,7 @@ class BreachHandler:
     ) -> pb.ReportBreachResponse:
         """Record a breach and notify every affected tenant."""
         fields = Fields(self._clock.now())
+        fields.not_built(request.breach, *_BREACH_NOT_BUILT)
         fields.not_built(request.breach.scope, *_SCOPE_NOT_BUILT)
         fields.request_id(request.request_id)
         known = facts(fields, request.breach)
@@ -81,6 +111,7 @@ class BreachHandler:
     ) -> pb.ListBreachesResponse:
         """List breaches, newest first."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["ListBreaches"])
         asked = page(fields, request)
         state = fields.optional_choice("state", STATES, request.state)
         fields.done()
@@ -102,7 +133,7 @@ class BreachHandler:
         now = self._clock.now()
         fields = Fields(now)
         fields.request_id(request.request_id)
-        id = fields.take("breach", names.breach, request.breach)
+        id = fields.take("name", names.breach, request.name)
         asked = request.measure
         measure = Measure(
             phase=fields.choice("measure.phase", PHASES, asked.phase),
@@ -121,7 +152,7 @@ class BreachHandler:
         """Record how high the risk to people is."""
         fields = Fields(self._clock.now())
         fields.request_id(request.request_id)
-        id = fields.take("breach", names.breach, request.breach)
+        id = fields.take("name", names.breach, request.name)
         level = fields.choice("risk.level", LEVELS, request.risk.level)
         reasoning = fields.text("risk.reasoning", request.risk.reasoning, most=MAX_TEXT)
         fields.done()
@@ -136,13 +167,22 @@ class BreachHandler:
         """Close a breach with what was learnt."""
         fields = Fields(self._clock.now())
         fields.request_id(request.request_id)
-        id = fields.take("breach", names.breach, request.breach)
+        id = fields.take("name", names.breach, request.name)
         lessons = fields.text("lessons", request.lessons, most=MAX_TEXT)
         fields.done()
         committed = await self._breaches.close(call, id, lessons=lessons)
         return pb.CloseBreachResponse(
             breach=await self._version(committed), consistency_token=committed.token
         )
+
+    async def GetNotice(self, request: pb.GetNoticeRequest, call: Call) -> pb.GetNoticeResponse:
+        """Return a notice."""
+        fields = Fields(self._clock.now())
+        name = fields.take("name", names.notice, request.name)
+        fields.done()
+        tenant, id = name
+        letter = await self._notices.read(call, tenant, id)
+        return pb.GetNoticeResponse(notice=notice_message(letter))
 
     async def ListNotices(
         self, request: pb.ListNoticesRequest, call: Call
@@ -152,12 +192,14 @@ class BreachHandler:
         asked = page(fields, request)
         tenant = fields.take("parent", names.tenant, request.parent)
         role = fields.role("role", request.role)
+        breach = fields.optional("breach", names.breach, request.breach)
         fields.done()
         found = await self._notices.list(
             call,
             tenant,
             role,
             unacknowledged_only=request.unacknowledged_only,
+            breach=breach,
             after=asked.after,
             limit=asked.limit,
         )
@@ -169,12 +211,21 @@ class BreachHandler:
     async def WatchNotices(
         self, request: pb.WatchNoticesRequest, call: Call
     ) -> AsyncGenerator[pb.WatchNoticesResponse]:
-        """Stream a tenant's notices: the unacknowledged ones, then new ones as they are made."""
+        """Stream tenants' notices: the unacknowledged ones, then new ones as they are made."""
         fields = Fields(self._clock.now())
-        tenant = fields.take("tenant", names.tenant, request.tenant)
-        role = fields.role("role", request.role)
+        asked = fields.several("tenants", request.tenants, least=1, most=MAX_WATCHED)
+        tenants = [
+            fields.take(f"tenants[{index}]", names.tenant, name) for index, name in enumerate(asked)
+        ]
+        roles = [
+            fields.role(f"roles[{index}]", role)
+            for index, role in enumerate(fields.several("roles", request.roles, most=len(Role)))
+        ]
         fields.done()
-        async with aclosing(self._notices.watch(call, tenant, role)) as letters:
+        watching = self._notices.watch(
+            call, tuple(dict.fromkeys(tenants)), tuple(dict.fromkeys(roles or Role))
+        )
+        async with aclosing(watching) as letters:
             async for letter in letters:
                 yield pb.WatchNoticesResponse(notice=notice_message(letter))
 

@@ -137,6 +137,9 @@ def breach_message(breach: Breach, acknowledged_count: int) -> pb.Breach:
         close_time=timestamp(breach.close_time),
         lessons=breach.lessons,
         etag=etag(breach.version),
+        affected_tenant_count=breach.tenant_count,
+        affected_count=breach.affected_count,
+        update_time=timestamp(breach.update_time),
     )
 
 
@@ -161,6 +164,10 @@ def notice_message(letter: Letter) -> pb.Notice:
         acknowledge_time=timestamp(notice.acknowledge_time),
         breach_version=notice.breach_version,
         supersedes=notice.supersedes and names.to_name("notices", notice.supersedes),
+        stage=pb.NOTICE_STAGE_FIRST,
+        start_time=timestamp(told.timeline.start_time),
+        discovery_time=timestamp(told.timeline.discovery_time),
+        authority_due_time=timestamp(notice.authority_due_time),
     )
 
 

@@ -11,10 +11,12 @@ from privacyrights.v1 import catalogue_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.catalogue.catalogues import Catalogues, ChangeState
 from server.domain.catalogue.instructions import Instruction, Instructions, Words
+from server.domain.errors import RetentionRuleNotFoundError
 from server.domain.ports import Clock
 from server.domain.values import sha256_digest
 from server.handlers import names
 from server.handlers.catalogue_content import (
+    CONTENT_NOT_BUILT,
     RULE_NOT_BUILT,
     category_message,
     change_message,
@@ -42,12 +44,24 @@ class CatalogueHandler:
     """Answers the calls of CatalogueService."""
 
     SERVICE = "privacyrights.v1.CatalogueService"
+    CATCHES_UP = True
     NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "ProposeCatalogueChange": tuple(
-            f"content.retention_rules.{name}" for name in RULE_NOT_BUILT
+        "ProposeCatalogueChange": (
+            *(f"content.retention_rules.{name}" for name in RULE_NOT_BUILT),
+            *(f"content.{name}" for name in CONTENT_NOT_BUILT),
         ),
         "ApplyCatalogueChange": ("effective_time",),
+        "GetPurpose": ("version",),
+        "GetCategory": ("version",),
+        "GetRetentionRule": ("version",),
+        "ListRetentionRules": ("tenant",),
     }
+    LEFT_EMPTY = (
+        "RetentionRule.effective_time",
+        "RetentionRule.retire_time",
+        "CatalogueChange.catalogue_version",
+        "Instruction.revoke_reason",
+    )
 
     def __init__(self, catalogues: Catalogues, instructions: Instructions, clock: Clock) -> None:
         """Ask *catalogues* and *instructions*."""
@@ -69,7 +83,7 @@ class CatalogueHandler:
             call, proposal=proposed, proposer=proposer, reason=reason
         )
         return pb.ProposeCatalogueChangeResponse(
-            change=f"catalogueChanges/{committed.outcome.change}",
+            catalogue_change=f"catalogueChanges/{committed.outcome.change}",
             consistency_token=committed.token,
         )
 
@@ -123,7 +137,7 @@ class CatalogueHandler:
         change = fields.take("name", names.catalogue_change, request.name)
         fields.done()
         found = await self._catalogues.change(change)
-        return pb.GetCatalogueChangeResponse(change=change_message(found))
+        return pb.GetCatalogueChangeResponse(catalogue_change=change_message(found))
 
     async def ListCatalogueChanges(
         self, request: pb.ListCatalogueChangesRequest, _call: Call
@@ -136,12 +150,13 @@ class CatalogueHandler:
         found = await self._catalogues.changes(state=state, after=asked.after, limit=asked.limit)
         shown, token = asked.cut(found, lambda change: (change.id, change.id))
         return pb.ListCatalogueChangesResponse(
-            changes=[change_message(change) for change in shown], next_page_token=token
+            catalogue_changes=[change_message(change) for change in shown], next_page_token=token
         )
 
     async def GetPurpose(self, request: pb.GetPurposeRequest, _call: Call) -> pb.GetPurposeResponse:
         """Return a purpose as it is in force."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, "version")
         id = fields.take("name", names.purpose, request.name)
         fields.done()
         return pb.GetPurposeResponse(purpose=purpose_message(await self._catalogues.purpose(id)))
@@ -168,6 +183,7 @@ class CatalogueHandler:
     ) -> pb.GetCategoryResponse:
         """Return a category as it is in force."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, "version")
         id = fields.take("name", names.category, request.name)
         fields.done()
         found = self._catalogues.current.category(id)
@@ -214,11 +230,25 @@ class CatalogueHandler:
             next_page_token=token,
         )
 
+    async def GetRetentionRule(
+        self, request: pb.GetRetentionRuleRequest, _call: Call
+    ) -> pb.GetRetentionRuleResponse:
+        """Return a retention rule as it is in force."""
+        fields = Fields(self._clock.now())
+        fields.not_built(request, "version")
+        id = fields.take("name", names.retention_rule, request.name)
+        fields.done()
+        found = self._catalogues.current.retention_rules.get(id)
+        if found is None:
+            raise RetentionRuleNotFoundError
+        return pb.GetRetentionRuleResponse(retention_rule=retention_rule_message(found))
+
     async def ListRetentionRules(
         self, request: pb.ListRetentionRulesRequest, _call: Call
     ) -> pb.ListRetentionRulesResponse:
         """List the retention rules in force, sorted by name."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["ListRetentionRules"])
         role = fields.optional_role("role", request.role)
         matching = {
             id: rule
@@ -279,6 +309,19 @@ class CatalogueHandler:
         )
         return pb.RevokeInstructionResponse(
             revoke_time=timestamp(committed.outcome.revoke_time), consistency_token=committed.token
+        )
+
+    async def GetInstruction(
+        self, request: pb.GetInstructionRequest, call: Call
+    ) -> pb.GetInstructionResponse:
+        """Return an instruction."""
+        fields = Fields(self._clock.now())
+        name = fields.take("name", names.instruction, request.name)
+        fields.done()
+        tenant, id = name
+        found = await self._instructions.read(call, tenant, id)
+        return pb.GetInstructionResponse(
+            instruction=_instruction(found, await self._instructions.words(found))
         )
 
     async def ListInstructions(

@@ -41,8 +41,11 @@ MAX_FIELD_BYTES = 65_536
 DEFAULT_FIELD_BYTES = 1_024
 MAX_MONTHS = 1_200
 
-RULE_NOT_BUILT = ("tenant", "category", "purpose", "ground")
+RULE_NOT_BUILT = ("tenant", "category", "purpose", "ground", "days", "object")
 """Fields of a retention rule that are refused: it holds for everything of its role."""
+
+CONTENT_NOT_BUILT = ("retired_retention_rules", "organisation")
+"""Fields of a proposal that are refused."""
 
 _ROLES = {Role.CONTROLLER: types_pb2.ROLE_CONTROLLER, Role.PROCESSOR: types_pb2.ROLE_PROCESSOR}
 _BASES = {pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}"): basis for basis in LegalBasis}
@@ -52,11 +55,13 @@ _TYPES_OUT = {type: number for number, type in _TYPES.items()}
 _ANCHORS = {
     pb.RetentionAnchor.Value(f"RETENTION_ANCHOR_{anchor.name}"): anchor for anchor in Anchor
 }
-_ANCHORS_OUT = {anchor: number for number, anchor in _ANCHORS.items()}
+ANCHOR_NUMBERS = {anchor: number for number, anchor in _ANCHORS.items()}
+"""Anchors as the contract numbers them."""
 
 
 def proposal(fields: Fields, content: pb.CatalogueContent) -> Proposal:
     """Return what *content* proposes; what is wrong with it is noted in *fields*."""
+    fields.not_built(content, *CONTENT_NOT_BUILT)
     if not content.ListFields():
         fields.wrong("content", "must change at least one thing")
     published: dict[str, PublishedText] = {}
@@ -166,9 +171,9 @@ def _policy_version(
 
 
 def _retention_rule(fields: Fields, at: str, message: pb.RetentionRule) -> RetentionRule:
+    fields.not_built(message, *RULE_NOT_BUILT)
     if not 1 <= message.months <= MAX_MONTHS:
         fields.wrong(f"{at}.months", f"must be 1-{MAX_MONTHS}")
-    fields.not_built(message, *RULE_NOT_BUILT)
     return RetentionRule(
         id=fields.take(f"{at}.name", names.retention_rule, message.name),
         role=fields.role(f"{at}.role", message.role),
@@ -264,7 +269,7 @@ def retention_rule_message(rule: RetentionRule) -> pb.RetentionRule:
         name=f"retentionRules/{rule.id}",
         role=_ROLES[rule.role],
         months=rule.months,
-        anchor=_ANCHORS_OUT[rule.anchor],
+        anchor=ANCHOR_NUMBERS[rule.anchor],
         reason=rule.reason,
         version=rule.version,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from privacyrights.v1 import disclosure_service_pb2 as pb
 from server.domain.call import Call
@@ -16,11 +17,13 @@ from server.domain.disclosure.recipients import (
     Recipients,
     Safeguard,
 )
+from server.domain.identifiers import role_of
 from server.domain.ports import Clock
+from server.domain.records.minimisation import stated_reason
 from server.domain.values import optional_sentence, resource_id, sha256_digest
 from server.handlers import names
 from server.handlers.etags import etag
-from server.handlers.fields import MAX_NAME, Fields
+from server.handlers.fields import MAX_NAME, ROLE_NUMBERS, Fields
 from server.handlers.pages import page
 from server.handlers.times import timestamp
 
@@ -28,6 +31,8 @@ MAX_NAMED = 100
 """Most purposes of a recipient, and categories of a disclosure."""
 MAX_CONTRACT = 500
 MAX_DEMAND = 2_000
+
+_RECIPIENT_NOT_BUILT = ("vetting_expire_time", "safeguard_digest")
 
 _KINDS = {
     pb.RECIPIENT_KIND_PROCESSOR: RecipientKind.PROCESSOR,
@@ -49,6 +54,11 @@ class DisclosureHandler:
     """Answers the calls of DisclosureService."""
 
     SERVICE = "privacyrights.v1.DisclosureService"
+    CATCHES_UP = True
+    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "CreateRecipient": tuple(f"recipient.{name}" for name in _RECIPIENT_NOT_BUILT),
+        "RecordDisclosure": ("content_digest",),
+    }
 
     def __init__(self, recipients: Recipients, disclosures: Disclosures, clock: Clock) -> None:
         """Ask *recipients* and *disclosures*."""
@@ -92,6 +102,7 @@ class DisclosureHandler:
     ) -> pb.RecordDisclosureResponse:
         """Record that a subject's data was given to a recipient."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["RecordDisclosure"])
         fields.request_id(request.request_id)
         new = NewDisclosure(
             who=fields.subject("subject", request.subject),
@@ -115,18 +126,39 @@ class DisclosureHandler:
         fields = Fields(self._clock.now())
         asked = page(fields, request)
         who = fields.subject("subject", request.subject)
+        reason = fields.take("reason", lambda text: stated_reason(text, who.value), request.reason)
         fields.done()
-        found = await self._disclosures.list(call, who, after=asked.after, limit=asked.limit)
-        shown, token = asked.cut(found, lambda one: (one.disclosure.id, one.disclosure.id))
+        found = await self._disclosures.list(
+            call, who, reason=reason, after=asked.after, limit=asked.limit
+        )
+        shown, token = asked.cut(found.shown, lambda one: (one.disclosure.id, one.disclosure.id))
         return pb.ListDisclosuresResponse(
-            disclosures=[_disclosure(one) for one in shown], next_page_token=token
+            disclosures=[_disclosure(one) for one in shown],
+            next_page_token=token,
+            ledger_entry=names.to_name("ledgerEntries", found.entry),
+        )
+
+    async def GetDisclosure(
+        self, request: pb.GetDisclosureRequest, call: Call
+    ) -> pb.GetDisclosureResponse:
+        """Return a disclosure."""
+        fields = Fields(self._clock.now())
+        name = fields.take("name", names.disclosure, request.name)
+        reason = fields.take("reason", lambda text: stated_reason(text, ""), request.reason)
+        fields.done()
+        tenant, id = name
+        found = await self._disclosures.read(call, tenant=tenant, disclosure=id, reason=reason)
+        return pb.GetDisclosureResponse(
+            disclosure=_disclosure(found.shown[0]),
+            ledger_entry=names.to_name("ledgerEntries", found.entry),
         )
 
     def _recipient(self, request: pb.CreateRecipientRequest) -> Recipient:
         now = self._clock.now()
         fields = Fields(now)
-        fields.request_id(request.request_id)
         given = request.recipient
+        fields.not_built(given, *_RECIPIENT_NOT_BUILT)
+        fields.request_id(request.request_id)
         recipient = Recipient(
             id=fields.take("recipient_id", resource_id, request.recipient_id),
             tenant=PLATFORM,
@@ -210,6 +242,7 @@ def _recipient(recipient: Recipient) -> pb.Recipient:
         vetting_time=timestamp(recipient.vetting_time),
         create_time=timestamp(recipient.create_time),
         etag=etag(recipient.version),
+        update_time=timestamp(recipient.create_time),
     )
 
 
@@ -222,6 +255,9 @@ def _disclosure(one: Shown) -> pb.Disclosure:
         categories=[f"categories/{category}" for category in disclosure.categories],
         disclosure_time=timestamp(disclosure.disclosure_time),
         record_time=timestamp(disclosure.record_time),
+        role=ROLE_NUMBERS[role_of(disclosure.id.rpartition("/")[2])],
+        subject_reference=disclosure.subject.rpartition("/")[2],
+        generation=disclosure.generation,
         legal_demand=None
         if demand is None
         else pb.LegalDemand(

@@ -16,7 +16,7 @@ from server.domain.errors import (
     TimeInFutureError,
     Violation,
 )
-from server.domain.ports import DEFAULT_FRESHNESS, Freshness
+from server.domain.ports import Freshness
 from server.domain.values import (
     CLOCK_SKEW,
     InvalidValueError,
@@ -28,6 +28,7 @@ from server.domain.values import (
     subject_value,
     visitor_value,
 )
+from server.handlers.freshness import freshness
 from server.handlers.names import tenant
 
 V = TypeVar("V")
@@ -38,6 +39,9 @@ MAX_NAME = 200
 
 MAX_VIOLATIONS = 100
 """How much may be wrong before the rest isn't looked at; an answer has room for some thirty."""
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+"""Nobody whose data is kept here did anything before; an unset year is the year 1."""
 
 _ROLES = {pb.ROLE_CONTROLLER: Role.CONTROLLER, pb.ROLE_PROCESSOR: Role.PROCESSOR}
 ROLE_NUMBERS = {role: number for number, role in _ROLES.items()}
@@ -159,10 +163,14 @@ class Fields:
         if not owner.HasField(field.rpartition(".")[2]):
             return None
         try:
-            return milliseconds(value.ToDatetime(tzinfo=UTC))
+            time = milliseconds(value.ToDatetime(tzinfo=UTC))
         except (ValueError, OverflowError):
-            self.wrong(field, "must be a time between the years 1 and 9999 (RFC 3339)")
+            self.wrong(field, "must be a time before the year 10000 (RFC 3339)")
             return None
+        if time < EARLIEST:
+            self.wrong(field, f"must not be before {EARLIEST:%Y-%m-%d}")
+            return None
+        return time
 
     def past_time(self, field: str, owner: Message, value: Timestamp) -> datetime | None:
         """Return *value* like `time`, if it isn't in the future beyond what clocks may differ."""
@@ -192,10 +200,4 @@ class Fields:
 
     def freshness(self, value: pb.Consistency) -> Freshness:
         """Return how fresh the call's reads must be; a bad token is refused when it is used."""
-        match value.WhichOneof("requirement"):
-            case "at_least_as_fresh":
-                return Freshness(token=value.at_least_as_fresh)
-            case "linearizable":
-                return Freshness(linearizable=value.linearizable)
-            case _:
-                return DEFAULT_FRESHNESS
+        return freshness(value)

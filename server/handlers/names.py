@@ -78,6 +78,10 @@ rights_request = of_tenant("rightsRequests")
 """Parse `tenants/{tenant}/rightsRequests/{request}`."""
 notice = of_tenant("notices")
 """Parse `tenants/{tenant}/notices/{notice}`."""
+disclosure = of_tenant("disclosures")
+"""Parse `tenants/{tenant}/disclosures/{disclosure}`."""
+contact = of_tenant("contacts")
+"""Parse `tenants/{tenant}/contacts/{side}-{function}`."""
 inquiry = of_tenant("inquiries")
 """Parse `tenants/{tenant}/inquiries/{inquiry}`."""
 

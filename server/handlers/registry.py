@@ -9,7 +9,9 @@ method for each RPC that is built, by the RPC's name:
 
 `ENDLESS` names its streams that end only when either side hangs up: they are told to end
 as soon as the server drains. What isn't built answers UNIMPLEMENTED, NOT_BUILT_YET;
-`NOT_BUILT` names the fields, by RPC, that a method which is built refuses in the same way.
+`NOT_BUILT` names the fields, by RPC, that a method which is built refuses in the same way, and
+`LEFT_EMPTY` those of its answers, by message, that nothing fills in yet. With `CATCHES_UP` it
+need not look at the `consistency` of a request: the server catches up before it is asked.
 """
 
 from __future__ import annotations
@@ -24,13 +26,14 @@ import grpc
 
 import privacyrights.v1
 from server import handlers as package
+from server.handlers.freshness import CatchUp, caught_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-_ATTRIBUTES = {"SERVICE", "ENDLESS", "NOT_BUILT"}
+_ATTRIBUTES = {"SERVICE", "ENDLESS", "NOT_BUILT", "LEFT_EMPTY", "CATCHES_UP"}
 _METHOD_HANDLERS = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,
@@ -107,12 +110,19 @@ def implemented(classes: Iterable[type]) -> list[Row]:
     ]
 
 
+def left_empty(classes: Iterable[type]) -> dict[str, tuple[str, ...]]:
+    """Return, by service, the fields of its answers (`Message.field`) that are left empty."""
+    return {str(vars(kind)["SERVICE"]): vars(kind).get("LEFT_EMPTY", ()) for kind in classes}
+
+
 def _row(service: str, method: str, handler: object | None) -> Row:
     not_built: dict[str, tuple[str, ...]] = getattr(handler, "NOT_BUILT", {})
     return Row(service, method, hasattr(handler, method), not_built.get(method, ()))
 
 
-def generic_handlers(handlers: Sequence[object], guard: Guard) -> list[grpc.GenericRpcHandler]:
+def generic_handlers(
+    handlers: Sequence[object], guard: Guard, catch_up: CatchUp
+) -> list[grpc.GenericRpcHandler]:
     """Return what a gRPC server is given so that it answers every method of the contract.
 
     Raises:
@@ -120,17 +130,20 @@ def generic_handlers(handlers: Sequence[object], guard: Guard) -> list[grpc.Gene
     """
     by_service = _by_service((type(handler), handler) for handler in handlers)
     return [
-        _of_service(service, by_service.get(service.full_name), guard) for service in services()
+        _of_service(service, by_service.get(service.full_name), guard, catch_up)
+        for service in services()
     ]
 
 
 def _of_service(
-    service: ServiceDescriptor, handler: object | None, guard: Guard
+    service: ServiceDescriptor, handler: object | None, guard: Guard, catch_up: CatchUp
 ) -> grpc.GenericRpcHandler:
     endless: frozenset[str] = getattr(handler, "ENDLESS", frozenset())
     methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
     for method in service.methods:
         behaviour = getattr(handler, method.name, None)
+        if behaviour is not None and getattr(handler, "CATCHES_UP", False):
+            behaviour = caught_up(method, behaviour, catch_up)
         guarded = guard(method, behaviour, is_endless=method.name in endless)
         shape = (method.client_streaming, method.server_streaming)
         methods[method.name] = _METHOD_HANDLERS[shape](guarded)

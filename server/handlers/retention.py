@@ -12,24 +12,51 @@ from server.domain.call import Call
 from server.domain.ports import Clock
 from server.domain.retention.anchors import Anchors
 from server.domain.retention.interactions import Interactions, ItemOutcome, NewInteraction
+from server.domain.retention.retention import Outcome
 from server.domain.retention.sweep import Sweep, SweepState, TenantCount
 from server.domain.retention.sweeps import Sweeps
 from server.domain.values import InvalidValueError, sha256_digest
 from server.handlers import names
+from server.handlers.catalogue_content import ANCHOR_NUMBERS
 from server.handlers.fields import ROLE_NUMBERS, Fields
 from server.handlers.pages import page
 from server.handlers.times import timestamp
 
 MAX_INTERACTIONS = 1000
 DEFAULT_BLAST_RADIUS = 10_000
+MAX_COUNTS = 1000
+"""Most counts that a sweep itself is shown with."""
 
 _STATES = {state: pb.SweepState.Value(f"SWEEP_STATE_{state.name}") for state in SweepState}
+_OUTCOMES = {
+    outcome: pb.RetentionOutcome.Value(f"RETENTION_OUTCOME_{outcome.name}") for outcome in Outcome
+}
 
 
 class RetentionHandler:
     """Answers the calls of RetentionService."""
 
     SERVICE: ClassVar[str] = "privacyrights.v1.RetentionService"
+    CATCHES_UP = True
+    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "PlanSweep": ("retention_rules", "plan_time"),
+        "ListSweeps": ("states", "tenant"),
+    }
+    LEFT_EMPTY = (
+        "Retention.holds",
+        "Retention.days",
+        "Retention.exceptions",
+        "Sweep.held_count",
+        "Sweep.holds",
+        "Sweep.outcomes",
+        "Sweep.executable_time",
+        "Sweep.warned_count",
+        "Sweep.start_time",
+        "Sweep.cancel_reason",
+        "Sweep.remaining_ciphertexts",
+        "SweepCount.category",
+        "SweepCount.held_count",
+    )
 
     def __init__(
         self, interactions: Interactions, anchors: Anchors, sweeps: Sweeps, clock: Clock
@@ -47,12 +74,10 @@ class RetentionHandler:
         fields = Fields(self._clock.now())
         fields.request_id(request.request_id)
         new = _interaction(fields, "interaction", request.interaction)
-        time = request.interaction.interaction_time
-        fields.past_time("interaction.interaction_time", request.interaction, time)
         fields.done()
         committed = await self._interactions.record(call, new)
         return pb.RecordInteractionResponse(
-            anchor_date=committed.outcome.last_date, consistency_token=committed.token
+            last_interaction_date=committed.outcome.last_date, consistency_token=committed.token
         )
 
     async def BatchRecordInteractions(
@@ -91,18 +116,22 @@ class RetentionHandler:
         found = await self._anchors.explain(call, who)
         return pb.GetRetentionResponse(
             retention=pb.Retention(
-                subject_reference=found.reference,
+                subject_reference=found.whom.reference,
                 anchor_date=found.anchor_date,
                 retention_rule=f"retentionRules/{found.rule.id}",
                 months=found.rule.months,
                 due_time=timestamp(found.due_time),
                 explanation=found.explanation,
+                anchor=ANCHOR_NUMBERS[found.rule.anchor],
+                outcome=_OUTCOMES[found.outcome(self._clock.now())],
+                generation=found.whom.generation,
             )
         )
 
     async def PlanSweep(self, request: pb.PlanSweepRequest, call: Call) -> pb.PlanSweepResponse:
         """Work out whom a sweep would destroy."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["PlanSweep"])
         fields.request_id(request.request_id)
         role = fields.role("role", request.role)
         tenant = fields.optional("tenant", names.tenant, request.tenant)
@@ -117,6 +146,7 @@ class RetentionHandler:
     ) -> AsyncIterator[pb.ExecuteSweepResponse]:
         """Execute a plan, streaming its progress."""
         fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
         sweep = fields.take("name", names.sweep, request.name)
         plan_hash = fields.take("plan_hash", sha256_digest, request.plan_hash)
         if request.blast_radius_limit < 0:
@@ -139,6 +169,7 @@ class RetentionHandler:
     async def ListSweeps(self, request: pb.ListSweepsRequest, _call: Call) -> pb.ListSweepsResponse:
         """List the sweeps of one role, newest first."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, *self.NOT_BUILT["ListSweeps"])
         asked = page(fields, request)
         role = fields.role("role", request.role)
         fields.done()
@@ -146,6 +177,26 @@ class RetentionHandler:
         shown, token = asked.cut(found, lambda sweep: (sweep.id, sweep.id))
         return pb.ListSweepsResponse(
             sweeps=[_sweep(sweep) for sweep in shown], next_page_token=token
+        )
+
+    async def ListSweepCounts(
+        self, request: pb.ListSweepCountsRequest, _call: Call
+    ) -> pb.ListSweepCountsResponse:
+        """List a sweep's counts, sorted by tenant."""
+        fields = Fields(self._clock.now())
+        asked = page(fields, request)
+        sweep = fields.take("parent", names.sweep, request.parent)
+        tenant = fields.optional("tenant", names.tenant, request.tenant)
+        fields.done()
+        last = asked.after[1] if asked.after else ""
+        found = sorted(
+            (count for count in (await self._sweeps.get(sweep)).counts if count.tenant > last),
+            key=lambda count: count.tenant,
+        )
+        matching = [count for count in found if tenant in ("", count.tenant)]
+        shown, token = asked.cut(matching, lambda count: (count.tenant, count.tenant))
+        return pb.ListSweepCountsResponse(
+            sweep_counts=[_count(count) for count in shown], next_page_token=token
         )
 
     async def GetSweepCertificate(
@@ -179,7 +230,7 @@ def _chatbot_of(tenant: str) -> Callable[[str], str]:
 
 def _outcome(item: ItemOutcome) -> pb.BatchRecordInteractionsResponse.Outcome:
     if not item.reason:
-        return pb.BatchRecordInteractionsResponse.Outcome(anchor_date=item.last_date)
+        return pb.BatchRecordInteractionsResponse.Outcome(last_interaction_date=item.last_date)
     failure = types_pb2.ItemFailure(
         reason=error_reason_pb2.ErrorReason.Value(f"ERROR_REASON_{item.reason}"),
         message=item.message,
@@ -196,17 +247,29 @@ def _sweep(sweep: Sweep) -> pb.Sweep:
         retention_rules=[f"retentionRules/{sweep.rule}"],
         state=_STATES[sweep.state],
         plan_time=timestamp(sweep.plan_time),
-        counts=[_count(count) for count in sweep.counts],
+        counts=[_count(count) for count in sweep.largest(MAX_COUNTS)],
         due_count=sweep.due,
-        sample_references=sweep.sample,
+        samples=[_sample(id) for id in sweep.sample],
         plan_hash=sweep.plan_hash,
         destroyed_count=sweep.destroyed,
         skipped_count=sweep.skipped,
         failed_count=sweep.failed,
         end_time=timestamp(sweep.end_time),
         unanchored_count=sweep.unanchored,
+        remaining_count=sweep.remaining,
     )
 
 
 def _count(count: TenantCount) -> pb.SweepCount:
-    return pb.SweepCount(tenant=f"tenants/{count.tenant}", due_count=count.due)
+    return pb.SweepCount(
+        tenant=f"tenants/{count.tenant}",
+        due_count=count.due,
+        destroyed_count=count.destroyed,
+        skipped_count=count.skipped,
+        failed_count=count.failed,
+    )
+
+
+def _sample(subject: str) -> pb.SweepSample:
+    tenant, _, reference = subject.partition("/")
+    return pb.SweepSample(tenant=f"tenants/{tenant}", subject_reference=reference)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from privacyrights.v1 import tenant_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.ports import Clock
@@ -18,6 +20,12 @@ class TenantHandler:
     """Answers the calls of TenantService."""
 
     SERVICE = "privacyrights.v1.TenantService"
+    CATCHES_UP = True
+    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
+        "CreateTenant": ("tenant.locale",),
+        "DeleteChatbot": ("etag",),
+    }
+    LEFT_EMPTY = ("Chatbot.update_time", "Chatbot.etag")
 
     def __init__(self, tenants: Tenants, clock: Clock) -> None:
         """Ask *tenants*."""
@@ -29,6 +37,7 @@ class TenantHandler:
     ) -> pb.CreateTenantResponse:
         """Create a tenant."""
         fields = Fields(self._clock.now())
+        fields.not_built(request.tenant, "locale")
         fields.request_id(request.request_id)
         tenant = fields.take("tenant_id", resource_id, request.tenant_id)
         display_name = fields.name("tenant.display_name", request.tenant.display_name)
@@ -93,6 +102,16 @@ class TenantHandler:
             consistency_token=committed.token,
         )
 
+    async def GetChatbot(self, request: pb.GetChatbotRequest, call: Call) -> pb.GetChatbotResponse:
+        """Return a chatbot."""
+        fields = Fields(self._clock.now())
+        chatbot = fields.take("name", names.chatbot, request.name)
+        fields.done()
+        tenant, id = chatbot
+        found = await self._tenants.chatbot(tenant, id)
+        call.notes["tenant"] = tenant
+        return pb.GetChatbotResponse(chatbot=_chatbot(found))
+
     async def ListChatbots(
         self, request: pb.ListChatbotsRequest, _call: Call
     ) -> pb.ListChatbotsResponse:
@@ -112,6 +131,7 @@ class TenantHandler:
     ) -> pb.DeleteChatbotResponse:
         """Take a chatbot away."""
         fields = Fields(self._clock.now())
+        fields.not_built(request, "etag")
         fields.request_id(request.request_id)
         chatbot = fields.take("name", names.chatbot, request.name)
         fields.done()

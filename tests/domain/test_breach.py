@@ -16,6 +16,7 @@ from server.domain.breach.breach import (
     BreachState,
     Facts,
     Measure,
+    Notice,
     Phase,
     RiskAssessment,
     RiskLevel,
@@ -54,6 +55,7 @@ def breach(**fields: Any) -> Breach:
         "scope": Scope(roles=(Role.PROCESSOR,)),
         "state": BreachState.OPEN,
         "create_time": AWARE,
+        "update_time": AWARE,
         "notice_count": 0,
         **fields,
     }
@@ -65,6 +67,16 @@ def test_the_authority_is_due_in_72_hours() -> None:
 
     # The clocks of most of the Union go forward within these three days.
     assert datetime(2026, 3, 30, 23, 30, tzinfo=UTC) == breach().authority_due_time
+
+
+def test_where_we_are_processor_the_tenant_tells_its_authority() -> None:
+    """Of a breach of the processor regime alone we tell no authority: its controllers do."""
+    theirs = breach(regimes=(Role.PROCESSOR,))
+    told = Notice("acme/p1", "acme", 1, "n1", 1, Role.PROCESSOR, 7, AWARE)
+
+    assert theirs.authority_due_time is None
+    assert AWARE + timedelta(hours=72) == told.authority_due_time
+    assert replace(told, role=Role.CONTROLLER).authority_due_time is None
 
 
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(milliseconds=1), timedelta(days=400)])
@@ -141,7 +153,7 @@ def test_every_step_adds_a_version() -> None:
     reported = breach()
     risk = RiskAssessment(RiskLevel.HIGH, "Because.", AWARE)
 
-    measured = reported.with_measure(MEASURE)
+    measured = reported.with_measure(MEASURE, now=AWARE)
     assessed = measured.assessed(risk)
     closed = assessed.closed(lessons="Test backups.", time=AWARE)
 
@@ -162,7 +174,7 @@ def test_a_closed_breach_takes_no_step() -> None:
     closed = breach(measures=(MEASURE,) * MAX_MEASURES).closed(lessons="Enough.", time=AWARE)
 
     with pytest.raises(BreachClosedError):
-        closed.with_measure(MEASURE)
+        closed.with_measure(MEASURE, now=AWARE)
     with pytest.raises(BreachClosedError):
         closed.assessed(RiskAssessment(RiskLevel.RISK, "Because.", AWARE))
     with pytest.raises(BreachClosedError):
@@ -173,17 +185,17 @@ def test_measures_fit_into_a_document() -> None:
     """The last measure that fits is taken, the next is refused with the rule."""
     nearly = breach(measures=(MEASURE,) * (MAX_MEASURES - 1))
 
-    full = nearly.with_measure(MEASURE)
+    full = nearly.with_measure(MEASURE, now=AWARE)
 
     with pytest.raises(InvalidArgumentError):
-        full.with_measure(MEASURE)
+        full.with_measure(MEASURE, now=AWARE)
 
 
 def test_a_snapshot_is_another_document() -> None:
     """A version is kept under an id of its own, so that the next one doesn't replace it."""
     reported = breach()
 
-    kept = [reported.snapshot().id, reported.with_measure(MEASURE).snapshot().id]
+    kept = [reported.snapshot().id, reported.with_measure(MEASURE, now=AWARE).snapshot().id]
 
     assert ["n1/000001", "n1/000002"] == kept
     assert reported.snapshot().is_snapshot

@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Sequence,
+)
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -104,7 +111,7 @@ class Office:
         tenant = Tenant("acme", "acme", 1, b"key", "Acme", "UTC", BEGIN, BEGIN)
         facts = Facts((BreachKind.INTEGRITY,), "What happened.", Timeline(BEGIN))
         scope = Scope(tenants=("acme",))
-        breach = Breach("n1", "", 1, facts, scope, BreachState.OPEN, BEGIN, 1)
+        breach = Breach("n1", "", 1, facts, scope, BreachState.OPEN, BEGIN, BEGIN, 1)
         await self.write(Insert(TENANTS, tenant), Insert(BREACHES, breach.snapshot()))
         return self
 
@@ -139,7 +146,7 @@ class Office:
 
     def watch(self) -> aclosing[AsyncGenerator[Letter]]:
         """Return a stream, to be closed at the end of a block."""
-        return aclosing(self.notices.watch(Call("test", "test"), "acme", ROLE))
+        return aclosing(self.notices.watch(Call("test", "test"), ("acme",), (ROLE,)))
 
 
 async def following(letters: AsyncGenerator[Letter]) -> Letter:
@@ -255,10 +262,19 @@ class Later:
         """Give up what has not begun."""
         self._work.close()
 
+    def result(self) -> None:
+        """Do as a task does that is done."""
+
+
+async def later(tasks: Sequence[Later], **_: Any) -> tuple[Sequence[Later], Sequence[Later]]:
+    """Broken: stands for `asyncio.wait`, and begins to wait only now."""
+    await tasks[0]
+    return tasks, ()
+
 
 async def test_waiting_after_reading_would_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check notices a stream that begins to wait when it has read."""
-    broken = SimpleNamespace(**{**vars(asyncio), "create_task": Later})
+    broken = SimpleNamespace(**{**vars(asyncio), "create_task": Later, "wait": later})
     monkeypatch.setattr(module, "asyncio", broken)
     monkeypatch.setattr("tests.domain.test_notices.PROMPT_SECONDS", 0.5)
 

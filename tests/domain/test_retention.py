@@ -17,6 +17,7 @@ from server.domain.retention.retention import (
     Candidates,
     ChatbotUse,
     Counted,
+    Whom,
     candidates,
     counted_from,
     cutoff_date,
@@ -206,7 +207,7 @@ def test_explanation_tells_all_of_it() -> None:
     """A person reads the day, the rule, the period, the end and what will happen."""
     counted = Counted("2024-02-29", "the last interaction")
 
-    found = explained(END_USERS, counted, "Europe/Paris", reference="r", is_restricted=False)
+    found = explained(END_USERS, counted, "Europe/Paris", Whom("r", 1, is_restricted=False))
 
     assert (
         "retentionRules/end_users keeps the data for 24 calendar months from 2024-02-29, the day "
@@ -218,7 +219,7 @@ def test_explanation_tells_all_of_it() -> None:
 
 def test_explanation_of_what_is_not_known() -> None:
     """Without a day there is no due time, and the sentence says why."""
-    found = explained(END_USERS, Counted("", ""), "UTC", reference="r", is_restricted=False)
+    found = explained(END_USERS, Counted("", ""), "UTC", Whom("r", 1, is_restricted=False))
 
     assert ("", None) == (found.anchor_date, found.due_time)
     assert "nothing is guessed" in found.explanation
@@ -228,6 +229,6 @@ def test_explanation_names_a_restriction() -> None:
     """Art. 18: what is restricted isn't destroyed, and that is said."""
     counted = Counted("2024-02-29", "the last interaction")
 
-    found = explained(END_USERS, counted, "UTC", reference="r", is_restricted=True)
+    found = explained(END_USERS, counted, "UTC", Whom("r", 1, is_restricted=True))
 
     assert "skips it while its processing is restricted" in found.explanation

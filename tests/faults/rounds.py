@@ -45,7 +45,7 @@ class Harness:
 
     def __post_init__(self) -> None:
         """Make the clients."""
-        self.chance = random.Random(self.seed)  # noqa: S311 – a seed makes it repeatable
+        self.chance = random.Random(self.seed)
         self.writers = Writers(self.chance)
 
     async def begin(self) -> None:

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from privacyrights.v1 import error_reason_pb2
+from server.handlers.registry import handler_classes
 from tests.house.pages import ROOT
+from tools.contract import descriptors
 
 _RPC = re.compile(r"(?P<comment>(?:^  //.*\n)+)^  rpc (?P<name>\w+)\(", re.MULTILINE)
 _REASON = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
@@ -49,3 +51,21 @@ def test_missing_list_would_be_noticed() -> None:
     """A comment of one sentence has no list of errors."""
 
     assert errors("  // Withdraws every consent.\n") is None
+
+
+LEFT_EMPTY = [field for kind in handler_classes() for field in vars(kind).get("LEFT_EMPTY", ())]
+
+
+@pytest.mark.parametrize("field", LEFT_EMPTY)
+def test_what_is_left_empty_is_in_the_contract(field: str) -> None:
+    """The page on what is built names fields that there are."""
+    message, name = field.split(".")
+
+    known = [
+        found
+        for file in descriptors().file
+        for found in file.message_type
+        if found.name == message and name in {one.name for one in found.field}
+    ]
+
+    assert known

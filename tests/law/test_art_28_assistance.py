@@ -64,7 +64,9 @@ async def test_controller_is_told_what_it_lacks(
     found = await service.ListComplianceGaps(pb.ListComplianceGapsRequest(parent=tenant))
 
     notice = next(
-        gap for gap in found.gaps if gap.kind == pb.COMPLIANCE_GAP_KIND_UNACKNOWLEDGED_NOTICE
+        gap
+        for gap in found.compliance_gaps
+        if gap.kind == pb.COMPLIANCE_GAP_KIND_UNACKNOWLEDGED_NOTICE
     )
     assert (await breaches.notices(channel, tenant))[0].name == notice.resource
     assert clock.now() == notice.since_time.ToDatetime(tzinfo=UTC)
@@ -94,7 +96,7 @@ async def test_both_sides_know_whom_to_reach(channel: grpc.aio.Channel) -> None:
     gaps = await service.ListComplianceGaps(pb.ListComplianceGapsRequest(parent=tenant))
 
     assert 4 == len(listed.contacts)
-    assert pb.COMPLIANCE_GAP_KIND_MISSING_CONTACT not in {gap.kind for gap in gaps.gaps}
+    assert pb.COMPLIANCE_GAP_KIND_MISSING_CONTACT not in {gap.kind for gap in gaps.compliance_gaps}
     assert all(
         datetime(2026, 3, 2, tzinfo=UTC) < one.update_time.ToDatetime(tzinfo=UTC)
         for one in listed.contacts

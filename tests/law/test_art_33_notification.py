@@ -78,7 +78,7 @@ async def test_breaches_are_documented(channel: grpc.aio.Channel, clock: Steppin
     clock.advance(timedelta(hours=1))
     await stub.LogBreachMeasure(
         pb.LogBreachMeasureRequest(
-            breach=reported.name,
+            name=reported.name,
             measure=pb.BreachMeasure(
                 phase=pb.BreachMeasure.PHASE_REMEDIATION, description="Backups are encrypted."
             ),
@@ -87,7 +87,7 @@ async def test_breaches_are_documented(channel: grpc.aio.Channel, clock: Steppin
     )
     await stub.AssessBreachRisk(
         pb.AssessBreachRiskRequest(
-            breach=reported.name,
+            name=reported.name,
             risk=pb.RiskAssessment(level=pb.RISK_LEVEL_UNLIKELY, reasoning="It was encrypted."),
             request_id=new_id(),
         )

@@ -198,7 +198,9 @@ async def test_person_can_learn_to_whom_data_was_given(
     await service.RecordDisclosure(giving(who, partner))
     await service.RecordDisclosure(giving(who, court, purpose="", legal_demand=demand()))
 
-    listed = await service.ListDisclosures(pb.ListDisclosuresRequest(subject=who))
+    listed = await service.ListDisclosures(
+        pb.ListDisclosuresRequest(subject=who, reason="to answer the person")
+    )
 
     assert [court, partner] == [one.recipient for one in listed.disclosures]
     assert demand() == listed.disclosures[0].legal_demand

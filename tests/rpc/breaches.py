@@ -114,7 +114,9 @@ async def watching(
     role: types_pb2.Role.ValueType = types_pb2.ROLE_PROCESSOR,
 ) -> AsyncGenerator[Subscription]:
     """Watch a tenant's notices during the block."""
-    call = BreachServiceStub(channel).WatchNotices(pb.WatchNoticesRequest(tenant=tenant, role=role))
+    call = BreachServiceStub(channel).WatchNotices(
+        pb.WatchNoticesRequest(tenants=[tenant], roles=[role])
+    )
     try:
         yield Subscription(call)
     finally:

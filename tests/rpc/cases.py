@@ -57,7 +57,7 @@ async def _deletion(world: World) -> Json:
 async def _assessed(world: World) -> str:
     breach = await world.breach()
     risk = {"level": "RISK_LEVEL_UNLIKELY", "reasoning": "It was encrypted."}
-    await world.call("BreachService/AssessBreachRisk", {"breach": breach, "risk": risk})
+    await world.call("BreachService/AssessBreachRisk", {"name": breach, "risk": risk})
     return breach
 
 
@@ -95,6 +95,8 @@ CASES: Mapping[str, Case] = {
             },
         }
     ),
+    "AssistanceService/GetContact": _of("name", World.contact),
+    "AssistanceService/DeleteContact": _of("name", World.contact),
     "AssistanceService/ListContacts": _plain(lambda w: {"parent": w.tenant}),
     "AssistanceService/ListComplianceGaps": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
     "AuditService/ListLedgerEntries": _plain(
@@ -107,16 +109,19 @@ CASES: Mapping[str, Case] = {
     "BreachService/GetBreach": _of("name", World.breach),
     "BreachService/ListBreaches": _plain(lambda _: {"page_size": 1}),
     "BreachService/LogBreachMeasure": _of(
-        "breach",
+        "name",
         World.breach,
         measure={"phase": "PHASE_CONTAINMENT", "description": "It was taken off the network."},
     ),
     "BreachService/AssessBreachRisk": _of(
-        "breach", World.breach, risk={"level": "RISK_LEVEL_UNLIKELY", "reasoning": "Encrypted."}
+        "name", World.breach, risk={"level": "RISK_LEVEL_UNLIKELY", "reasoning": "Encrypted."}
     ),
-    "BreachService/CloseBreach": _of("breach", _assessed, lessons="Networks are apart now."),
+    "BreachService/CloseBreach": _of("name", _assessed, lessons="Networks are apart now."),
+    "BreachService/GetNotice": _of("name", World.notice),
     "BreachService/ListNotices": _plain(lambda w: {"parent": w.tenant, "role": "ROLE_PROCESSOR"}),
-    "BreachService/WatchNotices": _plain(lambda w: {"tenant": w.tenant, "role": "ROLE_PROCESSOR"}),
+    "BreachService/WatchNotices": _plain(
+        lambda w: {"tenants": [w.tenant], "roles": ["ROLE_PROCESSOR"]}
+    ),
     "BreachService/AcknowledgeNotice": _of("name", World.notice, acknowledged_by=CANARY),
     "CatalogueService/ProposeCatalogueChange": _plain(lambda _: new_proposal()),
     "CatalogueService/ReviewCatalogueChange": _of(
@@ -131,6 +136,9 @@ CASES: Mapping[str, Case] = {
     "CatalogueService/ListCategories": _plain(lambda _: {"page_size": 2}),
     "CatalogueService/GetPolicyVersion": _plain(lambda _: {"name": "policyVersions/current"}),
     "CatalogueService/ListPolicyVersions": _plain(lambda _: {}),
+    "CatalogueService/GetRetentionRule": _plain(
+        lambda _: {"name": "retentionRules/end_user_24_months"}
+    ),
     "CatalogueService/ListRetentionRules": _plain(lambda _: {"page_size": 1}),
     "CatalogueService/GetText": _plain(lambda w: {"digest": w.text}),
     "CatalogueService/RecordInstruction": _plain(
@@ -142,6 +150,7 @@ CASES: Mapping[str, Case] = {
         }
     ),
     "CatalogueService/RevokeInstruction": _of("name", World.instruction, reason="Not wanted."),
+    "CatalogueService/GetInstruction": _of("name", World.instruction),
     "CatalogueService/ListInstructions": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
     "ConsentService/RecordConsent": _plain(lambda w: w.grant(w.somebody())),
     "ConsentService/GetConsentDecision": _of("name", World.decision),
@@ -164,15 +173,11 @@ CASES: Mapping[str, Case] = {
     "DisclosureService/CreateRecipient": _plain(lambda _: new_recipient()),
     "DisclosureService/GetRecipient": _plain(lambda w: {"name": w.recipient}),
     "DisclosureService/ListRecipients": _plain(lambda _: {"page_size": 1}),
-    "DisclosureService/RecordDisclosure": _plain(
-        lambda w: {
-            "subject": w.end_user,
-            "recipient": w.recipient,
-            "purpose": CUSTOMISE,
-            "categories": [PROFILE],
-        }
+    "DisclosureService/RecordDisclosure": _plain(lambda w: w.given(w.end_user)),
+    "DisclosureService/GetDisclosure": _of("name", World.disclosure, reason="support case"),
+    "DisclosureService/ListDisclosures": _plain(
+        lambda w: {"subject": w.end_user, "reason": "support case", "page_size": 1}
     ),
-    "DisclosureService/ListDisclosures": _plain(lambda w: {"subject": w.end_user, "page_size": 1}),
     "FeedService/CreateSubscription": _plain(lambda w: w.new_subscription()),
     "FeedService/GetSubscription": _of("name", World.subscription),
     "FeedService/ListSubscriptions": _plain(lambda _: {"page_size": 1}),
@@ -209,6 +214,7 @@ CASES: Mapping[str, Case] = {
     "RetentionService/ExecuteSweep": _execution,
     "RetentionService/GetSweep": _of("name", _plan),
     "RetentionService/ListSweeps": _plain(lambda _: {"role": "ROLE_PROCESSOR", "page_size": 1}),
+    "RetentionService/ListSweepCounts": _of("parent", _plan, page_size=1),
     "RetentionService/GetSweepCertificate": _certified_sweep,
     "SubjectRightsService/CreateRightsRequest": _of(
         "subject", World.person, kind="RIGHTS_REQUEST_KIND_ACCESS", statement=CANARY, identity=LOGIN
@@ -253,6 +259,7 @@ CASES: Mapping[str, Case] = {
             "chatbot": {"display_name": "Bot"},
         }
     ),
+    "TenantService/GetChatbot": _of("name", World.chatbot),
     "TenantService/ListChatbots": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
     "TenantService/DeleteChatbot": _of("name", World.chatbot),
 }

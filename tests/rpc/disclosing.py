@@ -8,6 +8,8 @@ from tests.rpc.cases import CASES
 from tests.rpc.people import new_id
 from tests.rpc.world import CANARY, CUSTOMISE, PROFILE, Json, World
 
+REASON = "support case"
+
 
 async def _disclosures(world: World) -> Json:
     court = {
@@ -30,7 +32,13 @@ async def _disclosures(world: World) -> Json:
         "legal_demand": {"legal_ground": CANARY, "scope": CANARY, "approver": CANARY},
     }
     await world.call("DisclosureService/RecordDisclosure", given)
-    return {"subject": who}
+    return {"subject": who, "reason": REASON}
+
+
+async def _disclosure(world: World) -> Json:
+    rpc = "DisclosureService/ListDisclosures"
+    listed = await world.call(rpc, {**await _disclosures(world), "reason": REASON})
+    return {"name": listed["disclosures"][0]["name"], "reason": REASON}
 
 
 async def _refused(world: World) -> Json:
@@ -44,6 +52,12 @@ async def _refused_requests(world: World) -> Json:
     await _refused(world)
     states = ["RIGHTS_REQUEST_STATE_REFUSED"]
     return {"parent": world.tenant, "role": "ROLE_CONTROLLER", "states": states}
+
+
+async def _acknowledged(world: World) -> Json:
+    given = await CASES["BreachService/AcknowledgeNotice"](world)
+    await world.call("BreachService/AcknowledgeNotice", given)
+    return {"name": given["name"]}
 
 
 def _after(rpc: str, request: Callable[[World], Json]) -> Callable[[World], Awaitable[Json]]:
@@ -62,6 +76,7 @@ def _list(world: World) -> Json:
 
 READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
     "AssistanceService/GetInquiry": ("inquiry.read", CASES["AssistanceService/GetInquiry"]),
+    "AssistanceService/GetContact": ("contact.read", CASES["AssistanceService/GetContact"]),
     "AssistanceService/ListContacts": (
         "contact.listed",
         _after("AssistanceService/SetContact", _list),
@@ -74,6 +89,7 @@ READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
         "ledger.commitment_opened",
         CASES["AuditService/OpenCommitment"],
     ),
+    "BreachService/GetNotice": ("breach.notice_read", _acknowledged),
     "BreachService/ListNotices": (
         "breach.notice_read",
         _after(
@@ -81,10 +97,15 @@ READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
             lambda world: {**_list(world), "role": "ROLE_PROCESSOR"},
         ),
     ),
+    "CatalogueService/GetInstruction": (
+        "instruction.read",
+        CASES["CatalogueService/GetInstruction"],
+    ),
     "CatalogueService/ListInstructions": (
         "instruction.listed",
         _after("CatalogueService/RecordInstruction", _list),
     ),
+    "DisclosureService/GetDisclosure": ("disclosure.read", _disclosure),
     "DisclosureService/ListDisclosures": ("disclosure.listed", _disclosures),
     "RecordsService/ReadRecords": ("record.read", CASES["RecordsService/ReadRecords"]),
     "SubjectRightsService/DownloadExport": (
@@ -155,6 +176,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "CatalogueService/GetCategory",
             "CatalogueService/GetPolicyVersion",
             "CatalogueService/GetPurpose",
+            "CatalogueService/GetRetentionRule",
             "CatalogueService/GetText",
             "CatalogueService/ListCatalogueChanges",
             "CatalogueService/ListCategories",
@@ -165,7 +187,9 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "DisclosureService/ListRecipients",
             "RetentionService/GetSweep",
             "RetentionService/GetSweepCertificate",
+            "RetentionService/ListSweepCounts",
             "RetentionService/ListSweeps",
+            "TenantService/GetChatbot",
             "TenantService/GetTenant",
             "TenantService/ListChatbots",
             "TenantService/ListTenants",
@@ -173,6 +197,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
     ),
     "changes that are answered with what became of them": frozenset(
         {
+            "AssistanceService/DeleteContact",
             "AssistanceService/SetContact",
             "BreachService/AssessBreachRisk",
             "BreachService/CloseBreach",

@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 
+from server.domain.ports import Freshness
+from server.handlers.freshness import CatchUp
 from server.handlers.registry import generic_handlers, services
 from server.interceptors import Drain, Guard
 from server.serving import Server, ServerLimits
@@ -26,12 +28,17 @@ class SmallServer:
     lines: list[dict[str, Any]]
 
 
+async def as_it_is(_: Freshness) -> None:
+    """Catch up with nothing: there is no database."""
+
+
 @asynccontextmanager
 async def small_server(
     *handlers: object,
     most_seconds: float = 30,
     ping: Callable[[], Awaitable[object]] | None = None,
     limits: ServerLimits = _LIMITS,
+    catch_up: CatchUp = as_it_is,
 ) -> AsyncGenerator[SmallServer]:
     """Serve the contract with *handlers* during the block."""
     lines: list[dict[str, Any]] = []
@@ -46,7 +53,7 @@ async def small_server(
     guard = Guard(log_call, drain, most_seconds)
     server = Server(
         "127.0.0.1:0",
-        generic_handlers(handlers, guard),
+        generic_handlers(handlers, guard, catch_up),
         [service.full_name for service in services()],
         drain=drain,
         ping=ping or pong,

@@ -58,7 +58,7 @@ async def interact(
     request = pb.RecordInteractionRequest(
         interaction=interaction(who, chatbot=chatbot, time=time), request_id=new_id()
     )
-    return (await retention(channel).RecordInteraction(request)).anchor_date
+    return (await retention(channel).RecordInteraction(request)).last_interaction_date
 
 
 async def interact_all(
@@ -91,7 +91,10 @@ async def execute(
 ) -> list[pb.Sweep]:
     """Execute what was planned, and return the sweep as it was told to stand, in order."""
     request = pb.ExecuteSweepRequest(
-        name=planned.name, plan_hash=planned.plan_hash, blast_radius_limit=limit
+        name=planned.name,
+        plan_hash=planned.plan_hash,
+        blast_radius_limit=limit,
+        request_id=new_id(),
     )
     return [response.sweep async for response in retention(channel).ExecuteSweep(request)]
 

@@ -267,7 +267,7 @@ async def test_every_step_is_a_version_that_stays(channel: grpc.aio.Channel) -> 
 
     measured = await stub.LogBreachMeasure(
         pb.LogBreachMeasureRequest(
-            breach=reported.name,
+            name=reported.name,
             measure=pb.BreachMeasure(
                 phase=pb.BreachMeasure.PHASE_CONTAINMENT, description="Access was closed."
             ),
@@ -276,13 +276,13 @@ async def test_every_step_is_a_version_that_stays(channel: grpc.aio.Channel) -> 
     )
     assessed = await stub.AssessBreachRisk(
         pb.AssessBreachRiskRequest(
-            breach=reported.name,
+            name=reported.name,
             risk=pb.RiskAssessment(level=pb.RISK_LEVEL_RISK, reasoning="Names were readable."),
             request_id=new_id(),
         )
     )
     closed = await stub.CloseBreach(
-        pb.CloseBreachRequest(breach=reported.name, lessons="Test backups.", request_id=new_id())
+        pb.CloseBreachRequest(name=reported.name, lessons="Test backups.", request_id=new_id())
     )
 
     kept = [
@@ -300,20 +300,20 @@ async def test_a_closed_breach_takes_no_more(channel: grpc.aio.Channel) -> None:
     reported = await report(channel, of_tenants(await new_tenant(channel)))
     stub = BreachServiceStub(channel)
     closing = pb.CloseBreachRequest(
-        breach=reported.name, lessons="Test backups.", request_id=new_id("close")
+        name=reported.name, lessons="Test backups.", request_id=new_id("close")
     )
     closed = await stub.CloseBreach(closing)
     measure = pb.BreachMeasure(phase=pb.BreachMeasure.PHASE_REMEDIATION, description="Late.")
     risk = pb.RiskAssessment(level=pb.RISK_LEVEL_HIGH, reasoning="Late.")
     late: list[Any] = [
         stub.LogBreachMeasure(
-            pb.LogBreachMeasureRequest(breach=reported.name, measure=measure, request_id=new_id())
+            pb.LogBreachMeasureRequest(name=reported.name, measure=measure, request_id=new_id())
         ),
         stub.AssessBreachRisk(
-            pb.AssessBreachRiskRequest(breach=reported.name, risk=risk, request_id=new_id())
+            pb.AssessBreachRiskRequest(name=reported.name, risk=risk, request_id=new_id())
         ),
         stub.CloseBreach(
-            pb.CloseBreachRequest(breach=reported.name, lessons="Again.", request_id=new_id())
+            pb.CloseBreachRequest(name=reported.name, lessons="Again.", request_id=new_id())
         ),
     ]
 
@@ -347,7 +347,7 @@ async def test_breaches_are_listed_newest_first(channel: grpc.aio.Channel) -> No
     reported = [(await report(channel, of_tenants(tenant))).name for _ in range(3)]
     stub = BreachServiceStub(channel)
     await stub.CloseBreach(
-        pb.CloseBreachRequest(breach=reported[1], lessons="Enough.", request_id=new_id())
+        pb.CloseBreachRequest(name=reported[1], lessons="Enough.", request_id=new_id())
     )
 
     listed: list[str] = []

@@ -71,10 +71,12 @@ async def test_purpose_takes_effect_after_review(catalogue: CatalogueServiceAsyn
     proposed = await catalogue.ProposeCatalogueChange(proposal(purpose(id)))
     get = pb.GetPurposeRequest(name=f"purposes/{id}")
     missing = await refused(catalogue.GetPurpose(get))
-    unreviewed = await refused(catalogue.ApplyCatalogueChange(application(proposed.change)))
+    unreviewed = await refused(
+        catalogue.ApplyCatalogueChange(application(proposed.catalogue_change))
+    )
 
-    await catalogue.ReviewCatalogueChange(review(proposed.change))
-    applied = await catalogue.ApplyCatalogueChange(application(proposed.change))
+    await catalogue.ReviewCatalogueChange(review(proposed.catalogue_change))
+    applied = await catalogue.ApplyCatalogueChange(application(proposed.catalogue_change))
 
     found = (await catalogue.GetPurpose(get)).purpose
     assert ("NOT_FOUND", "PURPOSE_NOT_FOUND") == (missing.code, missing.reason)
@@ -88,7 +90,9 @@ async def test_nobody_reviews_the_own_proposal(catalogue: CatalogueServiceAsyncS
     proposed = await catalogue.ProposeCatalogueChange(proposal(purpose(new_id("purpose"))))
 
     told = await refused(
-        catalogue.ReviewCatalogueChange(review(proposed.change, reviewer=" Product Team "))
+        catalogue.ReviewCatalogueChange(
+            review(proposed.catalogue_change, reviewer=" Product Team ")
+        )
     )
 
     assert ("FAILED_PRECONDITION", "REVIEWER_IS_PROPOSER") == (told.code, told.reason)
@@ -97,10 +101,10 @@ async def test_nobody_reviews_the_own_proposal(catalogue: CatalogueServiceAsyncS
 async def test_rejected_change_never_takes_effect(catalogue: CatalogueServiceAsyncStub) -> None:
     """A change that the review rejected can be neither applied nor reviewed again."""
     proposed = await catalogue.ProposeCatalogueChange(proposal(purpose(new_id("purpose"))))
-    await catalogue.ReviewCatalogueChange(review(proposed.change, approved=False))
+    await catalogue.ReviewCatalogueChange(review(proposed.catalogue_change, approved=False))
 
-    applied = await refused(catalogue.ApplyCatalogueChange(application(proposed.change)))
-    again = await refused(catalogue.ReviewCatalogueChange(review(proposed.change)))
+    applied = await refused(catalogue.ApplyCatalogueChange(application(proposed.catalogue_change)))
+    again = await refused(catalogue.ReviewCatalogueChange(review(proposed.catalogue_change)))
 
     assert [("ILLEGAL_TRANSITION", {"state": "rejected"})] * 2 == [
         (told.reason, told.metadata) for told in (applied, again)
@@ -111,8 +115,8 @@ async def test_text_is_kept_by_its_digest(catalogue: CatalogueServiceAsyncStub) 
     """What people were told can be read back, word for word, by the SHA-256 of it."""
     id = new_id("purpose")
     proposed = await catalogue.ProposeCatalogueChange(proposal(purpose(id)))
-    await catalogue.ReviewCatalogueChange(review(proposed.change))
-    await catalogue.ApplyCatalogueChange(application(proposed.change))
+    await catalogue.ReviewCatalogueChange(review(proposed.catalogue_change))
+    await catalogue.ApplyCatalogueChange(application(proposed.catalogue_change))
     digest = hashlib.sha256(f"What {id} is for.".encode()).hexdigest()
 
     found = (await catalogue.GetText(pb.GetTextRequest(digest=digest))).text
@@ -247,8 +251,8 @@ async def test_policy_of_a_day_to_come_is_not_in_force(
         name="policyVersions/2027-01-01", texts=[pb.LocalizedText(locale="en", text="The next.")]
     )
     proposed = await catalogue.ProposeCatalogueChange(proposal(policy_versions=[version]))
-    await catalogue.ReviewCatalogueChange(review(proposed.change))
-    await catalogue.ApplyCatalogueChange(application(proposed.change))
+    await catalogue.ReviewCatalogueChange(review(proposed.catalogue_change))
+    await catalogue.ApplyCatalogueChange(application(proposed.catalogue_change))
     current = pb.GetPolicyVersionRequest(name="policyVersions/current")
 
     told = await refused(

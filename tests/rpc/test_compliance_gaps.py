@@ -69,7 +69,7 @@ async def gaps(
         response = await service.ListComplianceGaps(
             pb.ListComplianceGapsRequest(parent=tenant, page_size=page_size, page_token=token)
         )
-        found += response.gaps
+        found += response.compliance_gaps
         token = response.next_page_token
         if not token:
             return found

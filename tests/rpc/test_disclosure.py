@@ -62,9 +62,12 @@ async def who(channel: grpc.aio.Channel, clock: SteppingClock, tenant: str) -> S
     return subject
 
 
+REASON = "to answer the person"
+
+
 async def listed(service: DisclosureServiceAsyncStub, who: Subject) -> list[pb.Disclosure]:
     """Return the disclosures of *who*."""
-    response = await service.ListDisclosures(pb.ListDisclosuresRequest(subject=who))
+    response = await service.ListDisclosures(pb.ListDisclosuresRequest(subject=who, reason=REASON))
     return list(response.disclosures)
 
 
@@ -88,6 +91,7 @@ async def test_recipient_is_what_it_was_registered_as(
     expected.CopyFrom(request.recipient)
     expected.name = f"recipients/{request.recipient_id}"
     expected.create_time.CopyFrom(at(clock))
+    expected.update_time.CopyFrom(at(clock))
     expected.etag = found.recipient.etag
     assert expected == found.recipient
     assert found.recipient.etag
@@ -222,6 +226,9 @@ async def test_disclosure_is_listed_newest_first(
         categories=[PROFILE],
         disclosure_time=yesterday,
         record_time=at(clock),
+        role=who.role,
+        subject_reference=found[1].subject_reference,
+        generation=1,
     )
 
 
@@ -232,9 +239,13 @@ async def test_disclosures_are_listed_in_pages(
     to = await recipient(service, clock)
     made = [(await service.RecordDisclosure(giving(who, to))).disclosure for _ in range(3)]
 
-    first = await service.ListDisclosures(pb.ListDisclosuresRequest(subject=who, page_size=2))
+    first = await service.ListDisclosures(
+        pb.ListDisclosuresRequest(subject=who, reason=REASON, page_size=2)
+    )
     rest = await service.ListDisclosures(
-        pb.ListDisclosuresRequest(subject=who, page_size=2, page_token=first.next_page_token)
+        pb.ListDisclosuresRequest(
+            subject=who, reason=REASON, page_size=2, page_token=first.next_page_token
+        )
     )
 
     assert made[::-1] == [one.name for one in (*first.disclosures, *rest.disclosures)]

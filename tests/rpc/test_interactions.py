@@ -99,7 +99,7 @@ async def test_repeat_returns_the_first_answer(
     await interact(channel, who)
     again = await retention(channel).RecordInteraction(request)
 
-    assert day(clock.now() - DAY) == first.anchor_date == again.anchor_date
+    assert day(clock.now() - DAY) == first.last_interaction_date == again.last_interaction_date
     request.interaction.ClearField("interaction_time")
     found = await refused(retention(channel).RecordInteraction(request))
     assert ("ALREADY_EXISTS", "REQUEST_ID_REUSED") == (found.code, found.reason)
@@ -216,7 +216,7 @@ async def test_batch_gives_each_its_outcome(
     )
 
     outcomes = [
-        outcome.anchor_date
+        outcome.last_interaction_date
         or error_reason_pb2.ErrorReason.Name(outcome.failure.reason).removeprefix("ERROR_REASON_")
         for outcome in response.outcomes
     ]
@@ -268,4 +268,6 @@ async def test_overlapping_batches_both_succeed(channel: grpc.aio.Channel) -> No
 
     responses = await asyncio.gather(*(interact_all(channel, people) for _ in range(4)))
 
-    assert {True} == {bool(o.anchor_date) for response in responses for o in response.outcomes}
+    assert {True} == {
+        bool(o.last_interaction_date) for response in responses for o in response.outcomes
+    }

@@ -13,7 +13,7 @@ from server.domain.call import Call
 from server.domain.errors import TenantNotFoundError
 from server.handlers.registry import HandlerDefectError, generic_handlers, implemented
 from server.interceptors import Drain, Guard
-from tests.rpc.small_server import small_server
+from tests.rpc.small_server import as_it_is, small_server
 from tests.rpc.wire import path, refused, responses
 
 CREATE_TENANT = path("TenantService", "CreateTenant")
@@ -296,4 +296,4 @@ def test_handler_that_does_not_fit(handlers: tuple[object, ...]) -> None:
     """A handler that doesn't fit the contract keeps the server from starting."""
 
     with pytest.raises(HandlerDefectError):
-        generic_handlers(handlers, GUARD)
+        generic_handlers(handlers, GUARD, as_it_is)

@@ -140,7 +140,7 @@ async def test_only_tenants_have_notices(channel: grpc.aio.Channel, tenant: str)
     stub = BreachServiceStub(channel)
     listed = await refused(stub.ListNotices(pb.ListNoticesRequest(parent=tenant, role=PROCESSOR)))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.WatchNotices(pb.WatchNoticesRequest(tenant=tenant, role=PROCESSOR)).read()
+        await stub.WatchNotices(pb.WatchNoticesRequest(tenants=[tenant], roles=[PROCESSOR])).read()
 
     assert listed.code == refusal(caught.value).code
     assert listed.reason == refusal(caught.value).reason
@@ -217,7 +217,7 @@ async def test_a_stream_ends_when_the_server_drains(stopping: App) -> None:
         tenant = await new_tenant(channel)
         await report(channel, of_tenants(tenant, roles=[PROCESSOR]))
         stub = BreachServiceStub(channel)
-        call = stub.WatchNotices(pb.WatchNoticesRequest(tenant=tenant, role=PROCESSOR))
+        call = stub.WatchNotices(pb.WatchNoticesRequest(tenants=[tenant], roles=[PROCESSOR]))
         await call.read()
 
         # It would wait for calls much longer than the test waits for it.

@@ -71,7 +71,7 @@ async def test_only_who_is_due_is_destroyed(
     ended = (await execute(channel, planned))[-1]
 
     assert [(tenant, 1)] == [(count.tenant, count.due_count) for count in planned.counts]
-    assert 1 == len(planned.sample_references)
+    assert 1 == len(planned.samples)
     assert (pb.SWEEP_STATE_COMPLETED, (1, 0, 0)) == (ended.state, fates(ended))
     assert [False, True, True, True] == [
         await is_kept(channel, each) for each in (old, new, theirs, own)
@@ -238,7 +238,9 @@ async def test_a_sweep_that_was_left_goes_on(
         await interact_all(channel, [end_user(tenant) for _ in range(600)])
     clock.advance(months=25)
     planned = await plan(channel, tenant)
-    request = pb.ExecuteSweepRequest(name=planned.name, plan_hash=planned.plan_hash)
+    request = pb.ExecuteSweepRequest(
+        name=planned.name, plan_hash=planned.plan_hash, request_id=new_id()
+    )
 
     call = retention(channel).ExecuteSweep(request)
     seen: list[pb.Sweep] = []

@@ -133,19 +133,21 @@ class World:
 
     async def chatbot(self) -> str:
         """Return a chatbot of the tenant."""
-        given = {
+        created = await self.call("TenantService/CreateChatbot", self.new_chatbot())
+        return cast("str", created["chatbot"]["name"])
+
+    def new_chatbot(self) -> Json:
+        """Return the request that registers a chatbot."""
+        return {
             "parent": self.tenant,
             "chatbot_id": new_id("bot"),
             "chatbot": {"display_name": "Bot"},
         }
-        return cast(
-            "str", (await self.call("TenantService/CreateChatbot", given))["chatbot"]["name"]
-        )
 
     async def change(self, *, is_reviewed: bool) -> str:
         """Return a proposed change of the catalogue, reviewed or not."""
         proposed = await self.call("CatalogueService/ProposeCatalogueChange", new_proposal())
-        change: str = proposed["change"]
+        change: str = proposed["catalogue_change"]
         if is_reviewed:
             await self.call(
                 "CatalogueService/ReviewCatalogueChange", {"name": change, "review": new_review()}
@@ -162,6 +164,34 @@ class World:
         }
         recorded = await self.call("CatalogueService/RecordInstruction", given)
         return cast("str", recorded["instruction"])
+
+    async def contact(self) -> str:
+        """Return a contact of the tenant."""
+        given = {
+            "parent": self.tenant,
+            "contact": {
+                "side": "SIDE_TENANT",
+                "function": "CONTACT_FUNCTION_COMPLIANCE",
+                "display_name": CANARY,
+                "address": f"{CANARY}@example.org",
+            },
+        }
+        return cast("str", (await self.call("AssistanceService/SetContact", given))["contact"])
+
+    async def disclosure(self) -> str:
+        """Return a disclosure about somebody."""
+        given = self.given(self.end_user)
+        recorded = await self.call("DisclosureService/RecordDisclosure", given)
+        return cast("str", recorded["disclosure"])
+
+    def given(self, who: Json) -> Json:
+        """Return the request that records that data of *who* is given to the recipient."""
+        return {
+            "subject": who,
+            "recipient": self.recipient,
+            "purpose": CUSTOMISE,
+            "categories": [PROFILE],
+        }
 
     async def inquiry(self) -> str:
         """Return an inquiry that waits for an answer."""

@@ -10,8 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from server.domain.assistance.inquiry import Side
-from server.domain.change import Insert, Kind, Replace, Table
+from server.domain.change import Delete, Insert, Kind, Replace, Table
 from server.domain.commands import Commands, Decision
+from server.domain.errors import ContactNotFoundError
 from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
@@ -104,6 +105,13 @@ class ContactSet:
     contact: str
 
 
+@dataclass(frozen=True, slots=True)
+class ContactDeleted:
+    """What is kept of a call of `delete`: the name of the contact that there was."""
+
+    contact: str
+
+
 def address(text: str) -> str:
     """Return *text* as an e-mail address or a phone number."""
     if len(text) > MAX_ADDRESS:
@@ -165,6 +173,46 @@ class Contacts:
 
         return await self._commands.run(call, tenant, ContactSet, decide)
 
+    async def read(self, call: Call, tenant: str, contact: str) -> Reachable:
+        """Return *contact* (the last part of its name), once the ledger says that it was read.
+
+        Raises:
+            ContactNotFoundError: the tenant has none with this id.
+        """
+        found = await self._find(tenant, contact)
+        call.notes["tenant"] = tenant
+        now = self._ports.clock.now()
+        target = found.post.name(tenant)
+        await self._commands.note(
+            new_entry(
+                call, self._ports.ids, tenant=tenant, type="contact.read", time=now, target=target
+            )
+        )
+        return Reachable(found, await self.reach(found))
+
+    async def delete(self, call: Call, tenant: str, contact: str) -> Committed[ContactDeleted]:
+        """Delete *contact* (the last part of its name), with the name and address in it.
+
+        Raises:
+            ContactNotFoundError: the tenant has none with this id.
+        """
+
+        async def decide() -> Decision[ContactDeleted]:
+            found = await self._find(tenant, contact)
+            call.notes["tenant"] = tenant
+            target = found.post.name(tenant)
+            entry = new_entry(
+                call,
+                self._ports.ids,
+                tenant=tenant,
+                type="contact.deleted",
+                time=self._ports.clock.now(),
+                target=target,
+            )
+            return Decision((Delete(CONTACTS, found),), (entry,), ContactDeleted(target))
+
+        return await self._commands.run(call, tenant, ContactDeleted, decide)
+
     async def list(
         self, call: Call, tenant: str, *, after: tuple[object, str] | None, limit: int
     ) -> Sequence[Reachable]:
@@ -188,6 +236,12 @@ class Contacts:
         query = Query(CONTACTS, tenant=tenant, limit=len(Side) * len(Function))
         found = await self._ports.reader.find(query, Contact)
         return frozenset(contact.post for contact in found)
+
+    async def _find(self, tenant: str, contact: str) -> Contact:
+        found = await self._ports.reader.get(CONTACTS, tenant, f"{tenant}/{contact}", Contact)
+        if found is None:
+            raise ContactNotFoundError
+        return found
 
     async def reach(self, contact: Contact) -> Reach:
         """Return who *contact* is; the ledger is the caller's to tell."""

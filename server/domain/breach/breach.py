@@ -171,7 +171,11 @@ class Breach:
     Every version is also kept as a snapshot, which nothing ever changes: notices refer to it.
 
     Shapes:
+        regimes: the roles that it touches.
         notice_count: notices made of it so far.
+        tenant_count: tenants that it affects.
+        affected_count: about how many of their people.
+        update_time: when this version was made.
         is_snapshot: False for the one document that is replaced as more becomes known.
     """
 
@@ -182,7 +186,11 @@ class Breach:
     scope: Scope
     state: BreachState
     create_time: datetime
+    update_time: datetime
     notice_count: int
+    regimes: tuple[Role, ...] = tuple(Role)
+    tenant_count: int = 0
+    affected_count: int = 0
     risk: RiskAssessment | None = None
     measures: tuple[Measure, ...] = ()
     close_time: datetime | None = None
@@ -190,11 +198,13 @@ class Breach:
     is_snapshot: bool = False
 
     @property
-    def authority_due_time(self) -> datetime:
-        """When the authority has to be told at the latest.
+    def authority_due_time(self) -> datetime | None:
+        """When the authority has to be told at the latest; None where we aren't controller.
 
         Counted from the very moment: up to an hour stricter than Regulation 1182/71, Art. 3(1).
         """
+        if Role.CONTROLLER not in self.regimes:
+            return None
         return self.facts.timeline.awareness_time + AUTHORITY_PERIOD
 
     def said(self) -> Mapping[str, object]:
@@ -212,14 +222,14 @@ class Breach:
         """Return the copy that keeps this version for ever."""
         return replace(self, id=snapshot_id(self.id, self.version), is_snapshot=True)
 
-    def with_measure(self, measure: Measure) -> Breach:
+    def with_measure(self, measure: Measure, *, now: datetime) -> Breach:
         """Return the next version, with *measure* taken.
 
         Raises:
             BreachClosedError: it is closed.
             InvalidArgumentError: it has as many as it takes.
         """
-        following = replace(self._next(), measures=(*self.measures, measure))
+        following = replace(self._next(now), measures=(*self.measures, measure))
         if len(following.measures) > MAX_MEASURES:
             rule = f"must not be more than the {MAX_MEASURES} that a breach takes"
             raise InvalidArgumentError((Violation("measure", rule),))
@@ -231,7 +241,7 @@ class Breach:
         Raises:
             BreachClosedError: it is closed.
         """
-        return replace(self._next(), risk=risk)
+        return replace(self._next(risk.assess_time), risk=risk)
 
     def closed(self, *, lessons: str, time: datetime) -> Breach:
         """Return the last version, with what was learnt.
@@ -239,12 +249,12 @@ class Breach:
         Raises:
             BreachClosedError: it was closed before.
         """
-        return replace(self._next(), state=BreachState.CLOSED, lessons=lessons, close_time=time)
+        return replace(self._next(time), state=BreachState.CLOSED, lessons=lessons, close_time=time)
 
-    def _next(self) -> Breach:
+    def _next(self, now: datetime) -> Breach:
         if self.state is BreachState.CLOSED:
             raise BreachClosedError
-        return replace(self, version=self.version + 1)
+        return replace(self, version=self.version + 1, update_time=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +288,14 @@ class Notice:
     def name(self) -> str:
         """The resource name."""
         return f"tenants/{self.tenant}/notices/{self.id.rpartition('/')[2]}"
+
+    @property
+    def authority_due_time(self) -> datetime | None:
+        """When the tenant has to tell its own authority; None where it isn't controller.
+
+        A controller is aware once its processor tells it (EDPB Guidelines 9/2022, 44).
+        """
+        return self.create_time + AUTHORITY_PERIOD if self.role is Role.PROCESSOR else None
 
 
 def notices(role: Role) -> Table:

@@ -73,7 +73,8 @@ class Breaches:
         async def decide() -> Decision[BreachChanged]:
             now = self._ports.clock.now()
             categories = [await self._catalogues.category(id) for id in scope.categories]
-            parts = await self._affected.parts(scope, scope.regimes(categories))
+            regimes = scope.regimes(categories)
+            parts = await self._affected.parts(scope, regimes)
             breach = Breach(
                 id=self._ports.ids.new(),
                 tenant=PLATFORM,
@@ -82,7 +83,11 @@ class Breaches:
                 scope=scope,
                 state=BreachState.OPEN,
                 create_time=now,
+                update_time=now,
                 notice_count=len(parts),
+                regimes=regimes,
+                tenant_count=len({part.tenant for part in parts}),
+                affected_count=sum(part.affected_count for part in parts),
             )
             made = [self._notice(breach, part, categories, now) for part in parts]
             return Decision(
@@ -113,7 +118,10 @@ class Breaches:
             InvalidArgumentError: it has as many measures as it takes.
         """
         return await self._amend(
-            call, id, "breach.measure_logged", lambda breach, _: breach.with_measure(measure)
+            call,
+            id,
+            "breach.measure_logged",
+            lambda breach, now: breach.with_measure(measure, now=now),
         )
 
     async def assess(

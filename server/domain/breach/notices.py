@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.change import Committed, Table
     from server.domain.ledger import Entry
-    from server.domain.ports import Ports
+    from server.domain.ports import Ports, Scalar
     from server.domain.tenants import Tenants
     from server.domain.values import Role
 
@@ -83,7 +83,7 @@ class Told:
 
 
 class Notices:
-    """Lists, streams and acknowledges the notices of one tenant at a time."""
+    """Lists, streams and acknowledges the notices of tenants."""
 
     def __init__(self, ports: Ports, tenants: Tenants) -> None:
         """Work on *ports*, for *tenants*."""
@@ -98,60 +98,105 @@ class Notices:
         role: Role,
         *,
         unacknowledged_only: bool,
+        breach: str,
         after: tuple[object, str] | None,
         limit: int,
     ) -> Sequence[Letter]:
-        """Return one page of a tenant's notices, newest first.
+        """Return one page of a tenant's notices, newest first; *breach* "" means of all breaches.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
         """
         await self._require(call, tenant)
+        wanted: dict[str, Scalar | tuple[Scalar, ...]] = {"breach": breach} if breach else {}
+        if unacknowledged_only:
+            wanted["is_acknowledged"] = False
         query = Query(
             notices(role),
             tenant,
-            equals={"is_acknowledged": False} if unacknowledged_only else {},
+            equals=wanted,
             order="-id",
             after=after,
             limit=limit,
         )
         return await self._read(call, *await self._ports.reader.find(query, Notice))
 
-    async def watch(self, call: Call, tenant: str, role: Role) -> AsyncGenerator[Letter]:
+    async def watch(
+        self, call: Call, tenants: Sequence[str], roles: Sequence[Role]
+    ) -> AsyncGenerator[Letter]:
         """Yield what nobody has acknowledged, oldest first, then what is new, and never end.
 
-        Every notice comes at least once, whoever acknowledges it meanwhile.
+        Of several tenants, one after the other. Every notice comes at least once, whoever
+        acknowledges it meanwhile.
 
         Raises:
-            TenantNotFoundError: there is no such tenant.
+            TenantNotFoundError: one of *tenants* doesn't exist.
         """
-        await self._require(call, tenant)
-        told = Told(self._ports.clock.now() - LATENESS)
+        for tenant in tenants:
+            await self._require(call, tenant)
+        if len(tenants) > 1:
+            # The log line must not name the one that was looked up last.
+            call.notes.pop("tenant", None)
+        begun = self._ports.clock.now() - LATENESS
+        watched = [(tenant, role, Told(begun)) for tenant in tenants for role in roles]
+        for tenant, role, told in watched:
+            async for notice in self._standing(tenant, role, told):
+                yield (await self._read(call, notice))[0]
+        while True:
+            earliest = asyncio.get_running_loop().time() + PAUSE_SECONDS
+            # Waiting begins before reading: what is written in between is not waited for in vain.
+            changes = self._changes(roles)
+            try:
+                # What becomes visible after this pass was made after this time, less the lateness –
+                # also if the clock is set forward before the next one.
+                since = self._ports.clock.now() - LATENESS
+                for tenant, role, told in watched:
+                    async for notice in self._new(tenant, role, told):
+                        yield (await self._read(call, notice))[0]
+                    told.advance(since)
+                done, _ = await asyncio.wait(changes, return_when=asyncio.FIRST_COMPLETED)
+                for change in done:
+                    change.result()
+            finally:
+                for change in changes:
+                    change.cancel()
+            await asyncio.sleep(earliest - asyncio.get_running_loop().time())
+
+    async def _standing(self, tenant: str, role: Role, told: Told) -> AsyncIterator[Notice]:
+        """Yield what nobody has acknowledged, oldest first, as *told*."""
         # What was acknowledged before this began is known to the tenant.
         async for notice in self._recent(tenant, role, told.since):
             if notice.is_acknowledged:
                 told.is_new(notice)
         async for notice in self._unacknowledged(tenant, role):
             if told.is_new(notice):
-                yield (await self._read(call, notice))[0]
-        while True:
-            earliest = asyncio.get_running_loop().time() + PAUSE_SECONDS
-            # Waiting begins before reading: what is written in between is not waited for in vain.
-            change = asyncio.create_task(
+                yield notice
+
+    async def _new(self, tenant: str, role: Role, told: Told) -> AsyncIterator[Notice]:
+        """Yield what was made lately and isn't told yet, as *told*."""
+        async for notice in self._recent(tenant, role, told.since):
+            if told.is_new(notice):
+                yield notice
+
+    def _changes(self, roles: Sequence[Role]) -> Sequence[asyncio.Task[None]]:
+        """Begin to wait for notices of each of *roles*."""
+        return [
+            asyncio.create_task(
                 self._ports.reader.wait_for_change(notices(role), at_most_seconds=WAIT_SECONDS)
             )
-            try:
-                # What becomes visible after this pass was made after this time, less the lateness –
-                # also if the clock is set forward before the next one.
-                since = self._ports.clock.now() - LATENESS
-                async for notice in self._recent(tenant, role, told.since):
-                    if told.is_new(notice):
-                        yield (await self._read(call, notice))[0]
-                told.advance(since)
-                await change
-            finally:
-                change.cancel()
-            await asyncio.sleep(earliest - asyncio.get_running_loop().time())
+            for role in roles
+        ]
+
+    async def read(self, call: Call, tenant: str, id: str) -> Letter:
+        """Return the notice *id* of *tenant*, once the ledger tells of it, if it names somebody.
+
+        Raises:
+            NoticeNotFoundError: the tenant has none with this id.
+        """
+        found = await self._find(tenant, id)
+        call.notes["tenant"] = tenant
+        (letter,) = await self._read(call, found)
+        return letter
 
     async def get(self, tenant: str, id: str) -> Letter:
         """Return the notice *id* of *tenant*.

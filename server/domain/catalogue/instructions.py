@@ -179,6 +179,28 @@ class Instructions:
 
         return await self._commands.run(call, tenant, InstructionRevoked, decide)
 
+    async def read(self, call: Call, tenant: str, instruction: str) -> Instruction:
+        """Return *instruction* (the last part of its name); the ledger says that it was read.
+
+        Raises:
+            InstructionNotFoundError: the tenant has none with this id.
+        """
+        id = f"{tenant}/{instruction}"
+        found = await self._ports.reader.get(INSTRUCTIONS, tenant, id, Instruction)
+        if found is None:
+            raise InstructionNotFoundError
+        call.notes["tenant"] = tenant
+        entry = new_entry(
+            call,
+            self._ports.ids,
+            tenant=tenant,
+            type="instruction.read",
+            time=self._ports.clock.now(),
+            target=name(found),
+        )
+        await self._commands.note(entry)
+        return found
+
     async def list(
         self, call: Call, tenant: str, *, after: tuple[object, str] | None, limit: int
     ) -> Sequence[Instruction]:

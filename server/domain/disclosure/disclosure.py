@@ -14,6 +14,7 @@ from server.domain.consent.processing import judge
 from server.domain.disclosure.recipients import require_not_commercial
 from server.domain.errors import (
     CategoryNotInPurposeError,
+    DisclosureNotFoundError,
     InstructionMissingError,
     InvalidArgumentError,
     LegalGroundMissingError,
@@ -22,10 +23,13 @@ from server.domain.errors import (
     RecipientNotVettedError,
     Violation,
 )
+from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
-from server.domain.subjects import Subjects, saved
+from server.domain.subject import Subject
+from server.domain.subjects import Subjects, saved, subjects
+from server.domain.values import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     from server.domain.change import Committed
     from server.domain.disclosure.recipients import Recipient, Recipients
     from server.domain.ports import Ports
-    from server.domain.subject import Subject
     from server.domain.values import Role, SubjectId
 
 
@@ -100,6 +103,14 @@ class Shown:
 
     disclosure: Disclosure
     legal_demand: LegalDemand | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Disclosures that were shown, and the id of the ledger entry that says so."""
+
+    shown: Sequence[Shown]
+    entry: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +254,14 @@ class Disclosures:
         return await self._commands.run(call, new.who.tenant, DisclosureRecorded, decide)
 
     async def list(
-        self, call: Call, who: SubjectId, *, after: tuple[object, str] | None, limit: int
-    ) -> Sequence[Shown]:
+        self,
+        call: Call,
+        who: SubjectId,
+        *,
+        reason: str,
+        after: tuple[object, str] | None,
+        limit: int,
+    ) -> Listed:
         """Return one page of the disclosures of the subject's present life, newest first.
 
         Raises:
@@ -252,18 +269,49 @@ class Disclosures:
         """
         subject = await self._subjects.require(call, who)
         found = await self._ports.reader.find(_query(subject, after, limit), Disclosure)
-        await self._commands.note(
-            new_entry(
-                call,
-                self._ports.ids,
-                tenant=subject.tenant,
-                type="disclosure.listed",
-                time=self._ports.clock.now(),
-                role=subject.role,
-                subject=subject.reference,
-            )
+        entry = await self._note(call, "disclosure.listed", subject, reason=reason)
+        return Listed([await self.shown(subject, disclosure) for disclosure in found], entry)
+
+    async def read(self, call: Call, *, tenant: str, disclosure: str, reason: str) -> Listed:
+        """Return *disclosure* (the last part of its name), once the ledger says that it was read.
+
+        Raises:
+            DisclosureNotFoundError: the tenant has none with this id.
+        """
+        try:
+            role = role_of(disclosure)
+        except InvalidValueError:
+            raise DisclosureNotFoundError from None
+        found = await self._ports.reader.get(
+            disclosures(role), tenant, f"{tenant}/{disclosure}", Disclosure
         )
-        return [await self.shown(subject, disclosure) for disclosure in found]
+        if found is None:
+            raise DisclosureNotFoundError
+        subject = await self._ports.reader.get(subjects(role), tenant, found.subject, Subject)
+        assert subject is not None, "a tombstone stays"  # noqa: S101 – narrows a type
+        call.notes["tenant"] = tenant
+        entry = await self._note(
+            call, "disclosure.read", subject, reason=reason, target=name(found)
+        )
+        return Listed([await self.shown(subject, found)], entry)
+
+    async def _note(
+        self, call: Call, type: str, subject: Subject, *, reason: str, target: str = ""
+    ) -> str:
+        """Make the ledger say that disclosures of *subject* are shown; return the entry's name."""
+        entry = new_entry(
+            call,
+            self._ports.ids,
+            tenant=subject.tenant,
+            type=type,
+            time=self._ports.clock.now(),
+            role=subject.role,
+            subject=subject.reference,
+            reason=reason,
+            target=target,
+        )
+        await self._commands.note(entry)
+        return entry.id
 
     async def _require_allowed(
         self, new: NewDisclosure, catalogue: Catalogue, subject: Subject, at: datetime
@@ -314,7 +362,9 @@ class Disclosures:
 
     async def shown(self, subject: Subject, disclosure: Disclosure) -> Shown:
         """Return *disclosure* as *subject* is shown it; the ledger is the caller's to tell."""
-        if disclosure.sealed_demand is None or subject.is_erased:
+        # The words of an ended life went with its key.
+        is_gone = subject.is_erased or disclosure.generation != subject.generation
+        if disclosure.sealed_demand is None or is_gone:
             return Shown(disclosure, None)
         content = await self._ports.keyring.unseal(
             subject, disclosure.sealed_demand, _context(disclosure)

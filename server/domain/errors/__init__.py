@@ -15,10 +15,10 @@
     │   ├── rights           RightsRequestNotFoundError · ExportNotFoundError
     │   │                    CertificateNotFoundError
     │   ├── retention        SweepNotFoundError
-    │   ├── disclosure       RecipientNotFoundError
+    │   ├── disclosure       RecipientNotFoundError · DisclosureNotFoundError
     │   ├── feed             SubscriptionNotFoundError
     │   ├── breach           BreachNotFoundError · NoticeNotFoundError
-    │   ├── assistance       InquiryNotFoundError
+    │   ├── assistance       InquiryNotFoundError · ContactNotFoundError
     │   └── audit            LedgerEntryNotFoundError
     ├── ALREADY_EXISTS       RequestIdReusedError · ResourceExistsError · RequestAlreadyOpenError
     ├── FAILED_PRECONDITION  ForbiddenByStateError: what the law or the state of things forbids
@@ -51,7 +51,7 @@ Messages and metadata never hold personal data; they reach the caller as
 and one for the request, the storage, and what a refusal is.
 """
 
-from server.domain.errors.assistance import InquiryNotFoundError
+from server.domain.errors.assistance import ContactNotFoundError, InquiryNotFoundError
 from server.domain.errors.audit import (
     CommitmentMissingError,
     LedgerEntryNotFoundError,
@@ -86,6 +86,7 @@ from server.domain.errors.consent import (
 )
 from server.domain.errors.disclosure import (
     CommercialDisclosureError,
+    DisclosureNotFoundError,
     LegalGroundMissingError,
     RecipientNotFoundError,
     RecipientNotVettedError,
@@ -164,7 +165,9 @@ __all__ = [
     "ConsentDecisionNotFoundError",
     "ConsentNotBasisError",
     "ConsistencyTokenInvalidError",
+    "ContactNotFoundError",
     "ControllerNotAuthorisedError",
+    "DisclosureNotFoundError",
     "DomainError",
     "EtagMismatchError",
     "ExportExpiredError",

@@ -1,4 +1,4 @@
-"""What is asked about the tenant's inquiries, and isn't there."""
+"""What is asked about the tenant's inquiries and contacts, and isn't there."""
 
 from __future__ import annotations
 
@@ -9,3 +9,9 @@ class InquiryNotFoundError(NotFoundError):
     """No such inquiry of the tenant."""
 
     reason, thing = "INQUIRY_NOT_FOUND", "inquiry"
+
+
+class ContactNotFoundError(NotFoundError):
+    """No such contact of the tenant."""
+
+    reason, thing = "CONTACT_NOT_FOUND", "contact"

@@ -11,6 +11,12 @@ class RecipientNotFoundError(NotFoundError):
     reason, thing = "RECIPIENT_NOT_FOUND", "recipient"
 
 
+class DisclosureNotFoundError(NotFoundError):
+    """No such disclosure of the tenant."""
+
+    reason, thing = "DISCLOSURE_NOT_FOUND", "disclosure"
+
+
 class RecipientNotVettedError(ForbiddenByStateError):
     """The recipient isn't vetted, or its safeguard has expired (S9)."""
 

@@ -13,8 +13,6 @@ from server.domain.values import CLOCK_SKEW, InvalidValueError, Role, past_time
 EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 """No chatbot is older; what claims to be is a mistake of units or of a missing value."""
 
-_TIME = "interaction_time"
-
 
 @dataclass(frozen=True, slots=True)
 class Activity:
@@ -50,8 +48,12 @@ def last_day(activity: Activity | None, generation: int) -> str:
     return activity.last_date if activity is not None and activity.generation == generation else ""
 
 
-def day_of(time: datetime | None, zone: str, now: datetime) -> str:
+def day_of(
+    time: datetime | None, zone: str, now: datetime, *, field: str = "interaction_time"
+) -> str:
     """Return the day of an interaction at *time* (None: now) in *zone*, never a future one.
+
+    *field* is where the caller gave the time.
 
     Raises:
         TimeInFutureError: it is later than clocks may differ.
@@ -62,7 +64,7 @@ def day_of(time: datetime | None, zone: str, now: datetime) -> str:
     try:
         past_time(time, now=now, skew=CLOCK_SKEW)
     except InvalidValueError as error:
-        raise TimeInFutureError((Violation(_TIME, str(error)),)) from None
+        raise TimeInFutureError((Violation(field, str(error)),)) from None
     if time < EARLIEST:
-        raise InvalidArgumentError((Violation(_TIME, f"must not be before {EARLIEST:%Y-%m-%d}"),))
+        raise InvalidArgumentError((Violation(field, f"must not be before {EARLIEST:%Y-%m-%d}"),))
     return min(time, now).astimezone(ZoneInfo(zone)).date().isoformat()

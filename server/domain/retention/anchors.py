@@ -10,6 +10,7 @@ from server.domain.ports import Query
 from server.domain.retention.activity import Activity, interactions, last_day
 from server.domain.retention.retention import (
     Candidates,
+    Whom,
     candidates,
     counted_from,
     explained,
@@ -97,8 +98,7 @@ class Anchors:
             rule,
             counted_from(rule.anchor, last_day(activity, subject.generation), use),
             (await self._tenants.get(who.tenant)).time_zone,
-            reference=subject.reference,
-            is_restricted=bool(subject.restriction),
+            Whom(subject.reference, subject.generation, bool(subject.restriction)),
         )
 
     async def due(

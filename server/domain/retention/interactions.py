@@ -132,13 +132,13 @@ class _Intake:
     chatbots: dict[str, Chatbot | None]
     used: dict[str, str] = field(default_factory=dict[str, str])
 
-    def take(self, new: NewInteraction) -> str:
-        """Take *new* in and return the subject's last day.
+    def take(self, new: NewInteraction, *, field: str) -> str:
+        """Take *new*, whose time is in *field* of the request, in and return the last day.
 
         Raises:
             DomainError: it is refused, and changes nothing.
         """
-        day = day_of(new.time, self.tenant.time_zone, self.now)
+        day = day_of(new.time, self.tenant.time_zone, self.now, field=field)
         person = self.people[new.who.known_as]
         if isinstance(person, SubjectErasedError):
             raise person
@@ -190,7 +190,7 @@ class Interactions:
 
         async def decide() -> Decision[InteractionRecorded]:
             intake = await self._look(call, new.who.role, new.who.tenant, (new,))
-            last_date = intake.take(new)
+            last_date = intake.take(new, field="interaction.interaction_time")
             writes, entries = await self._writes(call, new.who.role, intake)
             return Decision(writes, entries, InteractionRecorded(last_date))
 
@@ -282,7 +282,7 @@ class Interactions:
 
 def _outcome(intake: _Intake, new: NewInteraction) -> ItemOutcome:
     try:
-        return ItemOutcome(last_date=intake.take(new))
+        return ItemOutcome(last_date=intake.take(new, field="interaction_time"))
     except DomainError as error:
         path = error.violations[0].field if isinstance(error, InvalidError) else ""
         return ItemOutcome(reason=error.reason, message=error.message, field=path)

@@ -65,15 +65,40 @@ class Candidates(StrEnum):
     INACTIVE = "inactive"
 
 
+class Outcome(StrEnum):
+    """What will happen to somebody's data when nothing else comes in between."""
+
+    KEPT = "kept"
+    DUE = "due"
+    RESTRICTED = "restricted"
+    UNANCHORED = "unanchored"
+
+
+class Whom(NamedTuple):
+    """Whose retention is explained: reference, life, and whether processing is restricted."""
+
+    reference: str
+    generation: int
+    is_restricted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """Why somebody is kept, and until when; `due_time` None: no sweep will come to it."""
 
-    reference: str
+    whom: Whom
     rule: RetentionRule
     anchor_date: str
     due_time: datetime | None
     explanation: str
+
+    def outcome(self, now: datetime) -> Outcome:
+        """Return what will happen, as seen at *now*."""
+        if self.due_time is None:
+            return Outcome.UNANCHORED
+        if now < self.due_time:
+            return Outcome.KEPT
+        return Outcome.RESTRICTED if self.whom.is_restricted else Outcome.DUE
 
 
 def use_of(chatbots: Iterable[Chatbot]) -> ChatbotUse:
@@ -121,21 +146,19 @@ def due_time(rule: RetentionRule, anchor_date: str, zone: str) -> datetime:
     return end_of_period(date.fromisoformat(anchor_date), rule.months, zone)
 
 
-def explained(
-    rule: RetentionRule, counted: Counted, zone: str, *, reference: str, is_restricted: bool
-) -> Retention:
-    """Return what applies to the subject *reference* in *zone*, with a sentence for people."""
+def explained(rule: RetentionRule, counted: Counted, zone: str, whom: Whom) -> Retention:
+    """Return what applies to *whom* in *zone*, with a sentence for people."""
     name = f"retentionRules/{rule.id}"
     if not counted.day:
         explanation = (
             f"No day is known that the {rule.months} calendar months of {name} could be counted "
             "from; nothing is guessed, and no sweep destroys the data before one is recorded."
         )
-        return Retention(reference, rule, "", None, explanation)
+        return Retention(whom, rule, "", None, explanation)
     last = add_months(date.fromisoformat(counted.day), rule.months)
     what_happens = (
         "would destroy it, but skips it while its processing is restricted"
-        if is_restricted
+        if whom.is_restricted
         else "destroys it"
     )
     explanation = (
@@ -144,4 +167,4 @@ def explained(
         f"From {last + timedelta(days=1)} on, the next sweep {what_happens}."
     )
     due = due_time(rule, counted.day, zone)
-    return Retention(reference, rule, counted.day, due, explanation)
+    return Retention(whom, rule, counted.day, due, explanation)

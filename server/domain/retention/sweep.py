@@ -11,7 +11,7 @@ import hashlib
 import heapq
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -79,7 +79,7 @@ class Sweep:
 
     Shapes:
         only_tenant: the one tenant it is about, or "".
-        sample: up to 20 references of subjects that are due.
+        sample: up to 20 ids (`tenant/reference`) of subjects that are due.
         unanchored: subjects without an anchor, who are not judged.
         counts: tenants that have somebody who is due, and the one tenant that it is about.
     """
@@ -126,6 +126,18 @@ class Sweep:
         return sum(count.failed for count in self.counts)
 
     @property
+    def remaining(self) -> int:
+        """How many have not been looked at yet."""
+        return self.due - self.destroyed - self.skipped - self.failed
+
+    def largest(self, most: int) -> Sequence[TenantCount]:
+        """Return the counts of the *most* tenants for which most is due, in their order."""
+        if len(self.counts) <= most:
+            return self.counts
+        kept = {count.tenant for count in heapq.nlargest(most, self.counts, key=_due)}
+        return [count for count in self.counts if count.tenant in kept]
+
+    @property
     def is_ended(self) -> bool:
         """Whether nothing more will happen."""
         return self.end_time is not None
@@ -147,8 +159,12 @@ class Sweep:
         return _ended_if_done(replace(self, version=self.version + 1, counts=counts), now)
 
 
+def _due(count: TenantCount) -> int:
+    return count.due
+
+
 def _ended_if_done(sweep: Sweep, now: datetime) -> Sweep:
-    if sweep.destroyed + sweep.skipped + sweep.failed < sweep.due:
+    if sweep.remaining:
         return sweep
     state = SweepState.PARTIALLY_COMPLETED if sweep.failed else SweepState.COMPLETED
     return replace(sweep, state=state, end_time=now)
@@ -192,6 +208,10 @@ def slice_ids(sweep: Sweep) -> Iterator[tuple[str, str]]:
             yield count.tenant, slice_id(count.tenant, sweep.id, number)
 
 
+def _reference(subject: str) -> str:
+    return subject.partition("/")[2]
+
+
 class PlanTally:
     """Counts and digests a plan while it streams by; it holds no more than the sample of it.
 
@@ -213,7 +233,8 @@ class PlanTally:
         """Add some subjects of *tenant*: reference → generation."""
         for reference, generation in planned.items():
             self._digest.update(f"{tenant}/{reference}/{generation}\n".encode())
-        self._sample = heapq.nsmallest(SAMPLE, (*self._sample, *planned))
+        more = (f"{tenant}/{reference}" for reference in planned)
+        self._sample = heapq.nsmallest(SAMPLE, (*self._sample, *more), key=_reference)
 
     @property
     def sample(self) -> tuple[str, ...]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.domain.catalogue.catalogues import PLATFORM
-from server.domain.change import Change, Insert, Replace
+from server.domain.change import Insert, Replace
 from server.domain.commands import Commands, Decision
 from server.domain.errors import (
     BlastRadiusExceededError,
     CertificateNotFoundError,
-    ConflictError,
     PlanHashMismatchError,
     SweepNotFoundError,
 )
@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 
 CERTIFICATE_TYPE = "sweep-certificate+jwt"
 """The `typ` of a certificate's header."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionAsked:
+    """What is kept of a call of `execute`: which sweep it was; it streams how that stands."""
+
+    sweep: str
 
 
 class Sweeps:
@@ -107,13 +114,18 @@ class Sweeps:
             BlastRadiusExceededError: more than *limit* subjects are planned.
             StorageUnavailableError: the database can't confirm; the next call goes on.
         """
+
+        async def decide() -> Decision[ExecutionAsked]:
+            asked = await self.get(id)
+            if plan_hash != asked.plan_hash:
+                raise PlanHashMismatchError
+            if not asked.is_ended and asked.due > limit:
+                raise BlastRadiusExceededError(planned=asked.due, limit=limit)
+            return self._begun(call, asked)
+
+        # Also a repeat goes on with what is left: that the first call was cut is why it comes.
+        await self._commands.run(call, PLATFORM, ExecutionAsked, decide)
         sweep = await self.get(id)
-        if plan_hash != sweep.plan_hash:
-            raise PlanHashMismatchError
-        if not sweep.is_ended and sweep.due > limit:
-            raise BlastRadiusExceededError(planned=sweep.due, limit=limit)
-        if sweep.state is SweepState.PLANNED:
-            sweep = await self._start(call, sweep)
         yield sweep
         if not sweep.is_ended:
             async with aclosing(self._execution.run(call, sweep)) as states:
@@ -151,18 +163,16 @@ class Sweeps:
             json.dumps(payload, separators=(",", ":")).encode(), type=CERTIFICATE_TYPE
         )
 
-    async def _start(self, call: Call, planned: Sweep) -> Sweep:
-        """Return the sweep as it begins, whoever else has begun it meanwhile."""
-        started = planned.started(self._ports.clock.now())
+    def _begun(self, call: Call, asked: Sweep) -> Decision[ExecutionAsked]:
+        """Return what begins *asked*, if nobody has."""
+        outcome = ExecutionAsked(asked.id)
+        if asked.state is not SweepState.PLANNED:
+            return Decision((), (), outcome)
+        started = asked.started(self._ports.clock.now())
         entries = [_entry(call, self._ports, "retention.sweep_started", started)]
         if started.is_ended:
             entries.append(_entry(call, self._ports, "retention.sweep_ended", started))
-        change = Change((Replace(sweeps(planned.role), started),), entries)
-        try:
-            await self._ports.committer.commit(change, type(None))
-        except ConflictError:
-            return await self.get(planned.id)
-        return started
+        return Decision((Replace(sweeps(asked.role), started),), entries, outcome)
 
 
 def _entry(call: Call, ports: Ports, type: str, sweep: Sweep) -> Entry:

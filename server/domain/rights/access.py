@@ -19,7 +19,7 @@ from server.domain.ports import Query
 from server.domain.records.minimisation import parsed
 from server.domain.records.record import Record, records, seal_context
 from server.domain.retention.activity import last_day
-from server.domain.retention.retention import counted_from, explained, use_of
+from server.domain.retention.retention import Whom, counted_from, explained, use_of
 from server.domain.rights.request import RightsRequest
 from server.domain.rights.requests import requests, sealing_context
 from server.domain.subjects import SEALED_ID
@@ -205,8 +205,11 @@ class AccessDocument:
             rule,
             counted_from(rule.anchor, last_day(activity, self._subject.generation), use),
             self._tenant.time_zone,
-            reference=self._subject.reference,
-            is_restricted=bool(self._subject.restriction),
+            Whom(
+                self._subject.reference,
+                self._subject.generation,
+                is_restricted=bool(self._subject.restriction),
+            ),
         )
         return {
             "rule": f"retentionRules/{rule.id}",

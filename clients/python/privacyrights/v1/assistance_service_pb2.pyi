@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from privacyrights.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -197,6 +198,7 @@ class Inquiry(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     DUE_TIME_FIELD_NUMBER: _builtins.int
     ABOUT_FIELD_NUMBER: _builtins.int
+    CLOSE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `tenants/{tenant}/inquiries/{inquiry}`."""
     title: _builtins.str
@@ -204,7 +206,7 @@ class Inquiry(_message.Message):
     state: Global___InquiryState.ValueType
     """Where it stands."""
     about: _builtins.str
-    """What it concerns, by name (a request, a breach), if anything."""
+    """What it concerns, by name (a request, a notice), if anything."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___InquiryMessage]:
         """The thread, oldest first; at most 200 messages and 3 MiB of words. Left out in lists."""
@@ -217,6 +219,10 @@ class Inquiry(_message.Message):
     def due_time(self) -> _timestamp_pb2.Timestamp:
         """When our answer is due: the end of the fifth day after the question, in the tenant's zone."""
 
+    @_builtins.property
+    def close_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was closed; unset: it is not."""
+
     def __init__(
         self,
         *,
@@ -227,10 +233,11 @@ class Inquiry(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         due_time: _timestamp_pb2.Timestamp | None = ...,
         about: _builtins.str = ...,
+        close_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "due_time", b"due_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "create_time", b"create_time", "due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "create_time", b"create_time", "due_time", b"due_time", "messages", b"messages", "name", b"name", "state", b"state", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about", b"about", "close_time", b"close_time", "create_time", b"create_time", "due_time", b"due_time", "messages", b"messages", "name", b"name", "state", b"state", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -248,6 +255,7 @@ class Contact(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. The name. Format: `tenants/{tenant}/contacts/{side}-{function}`."""
     side: Global___Side.ValueType
@@ -258,6 +266,8 @@ class Contact(_message.Message):
     """Required. A person's or team's name, 1–200 characters. Personal data of a professional."""
     address: _builtins.str
     """Required. How to reach it: an e-mail address or phone number, 1–200 characters."""
+    etag: _builtins.str
+    """Output only. Changes with every update (AIP-154)."""
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was set."""
@@ -271,10 +281,11 @@ class Contact(_message.Message):
         display_name: _builtins.str = ...,
         address: _builtins.str = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "display_name", b"display_name", "function", b"function", "name", b"name", "side", b"side", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "display_name", b"display_name", "etag", b"etag", "function", b"function", "name", b"name", "side", b"side", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -519,16 +530,22 @@ class GetInquiryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The inquiry. Format: `tenants/{tenant}/inquiries/{inquiry}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -568,6 +585,8 @@ class ListInquiriesRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DUE_BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     state: Global___InquiryState.ValueType
@@ -576,6 +595,14 @@ class ListInquiriesRequest(_message.Message):
     """Optional. Most inquiries in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def due_before_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Only those due before this."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
@@ -583,10 +610,12 @@ class ListInquiriesRequest(_message.Message):
         state: Global___InquiryState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        due_before_time: _timestamp_pb2.Timestamp | None = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -635,7 +664,9 @@ class SetContactRequest(_message.Message):
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
     def contact(self) -> Global___Contact:
-        """Required. The contact; it replaces the one with the same side and function."""
+        """Required. The contact; it replaces the one with the same side and function. A given `etag` must
+        be the current one of that.
+        """
 
     def __init__(
         self,
@@ -679,6 +710,110 @@ class SetContactResponse(_message.Message):
 Global___SetContactResponse: _TypeAlias = SetContactResponse  # noqa: Y015
 
 @_typing.final
+class GetContactRequest(_message.Message):
+    """Request of `GetContact`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The contact. Format: `tenants/{tenant}/contacts/{side}-{function}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContactRequest: _TypeAlias = GetContactRequest  # noqa: Y015
+
+@_typing.final
+class GetContactResponse(_message.Message):
+    """Response of `GetContact`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contact(self) -> Global___Contact:
+        """The contact."""
+
+    def __init__(
+        self,
+        *,
+        contact: Global___Contact | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetContactResponse: _TypeAlias = GetContactResponse  # noqa: Y015
+
+@_typing.final
+class DeleteContactRequest(_message.Message):
+    """Request of `DeleteContact`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The contact. Format: `tenants/{tenant}/contacts/{side}-{function}`."""
+    etag: _builtins.str
+    """Optional. The current etag; another one is refused."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteContactRequest: _TypeAlias = DeleteContactRequest  # noqa: Y015
+
+@_typing.final
+class DeleteContactResponse(_message.Message):
+    """Response of `DeleteContact`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    def __init__(
+        self,
+        *,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteContactResponse: _TypeAlias = DeleteContactResponse  # noqa: Y015
+
+@_typing.final
 class ListContactsRequest(_message.Message):
     """Request of `ListContacts`."""
 
@@ -687,22 +822,28 @@ class ListContactsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     page_size: _builtins.int
     """Optional. Most contacts in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -745,22 +886,34 @@ class ListComplianceGapsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     page_size: _builtins.int
     """Optional. Most gaps in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___ComplianceGapKind.ValueType]:
+        """Optional. Only those of these kinds."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        kinds: _abc.Iterable[Global___ComplianceGapKind.ValueType] | None = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -772,23 +925,23 @@ class ListComplianceGapsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    GAPS_FIELD_NUMBER: _builtins.int
+    COMPLIANCE_GAPS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComplianceGap]:
+    def compliance_gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___ComplianceGap]:
         """The gaps, the oldest first."""
 
     def __init__(
         self,
         *,
-        gaps: _abc.Iterable[Global___ComplianceGap] | None = ...,
+        compliance_gaps: _abc.Iterable[Global___ComplianceGap] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gaps", b"gaps", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compliance_gaps", b"compliance_gaps", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

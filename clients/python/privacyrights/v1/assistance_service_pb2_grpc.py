@@ -66,6 +66,16 @@ class AssistanceServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_assistance__service__pb2.SetContactRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_assistance__service__pb2.SetContactResponse.FromString,
                 _registered_method=True)
+        self.GetContact = channel.unary_unary(
+                '/privacyrights.v1.AssistanceService/GetContact',
+                request_serializer=privacyrights_dot_v1_dot_assistance__service__pb2.GetContactRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_assistance__service__pb2.GetContactResponse.FromString,
+                _registered_method=True)
+        self.DeleteContact = channel.unary_unary(
+                '/privacyrights.v1.AssistanceService/DeleteContact',
+                request_serializer=privacyrights_dot_v1_dot_assistance__service__pb2.DeleteContactRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_assistance__service__pb2.DeleteContactResponse.FromString,
+                _registered_method=True)
         self.ListContacts = channel.unary_unary(
                 '/privacyrights.v1.AssistanceService/ListContacts',
                 request_serializer=privacyrights_dot_v1_dot_assistance__service__pb2.ListContactsRequest.SerializeToString,
@@ -122,7 +132,7 @@ class AssistanceServiceServicer:
         """Returns an inquiry with its thread.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +142,8 @@ class AssistanceServiceServicer:
         """Lists a tenant's inquiries without their messages, first due first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,7 +154,28 @@ class AssistanceServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetContact(self, request, context):
+        """Returns a contact.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteContact(self, request, context):
+        """Deletes a contact, with the name and address in it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,7 +185,8 @@ class AssistanceServiceServicer:
         """Lists a tenant's contacts, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,7 +198,8 @@ class AssistanceServiceServicer:
         RECORDS_WITHOUT_PURPOSE.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -203,6 +237,16 @@ def add_AssistanceServiceServicer_to_server(servicer, server):
                     servicer.SetContact,
                     request_deserializer=privacyrights_dot_v1_dot_assistance__service__pb2.SetContactRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_assistance__service__pb2.SetContactResponse.SerializeToString,
+            ),
+            'GetContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetContact,
+                    request_deserializer=privacyrights_dot_v1_dot_assistance__service__pb2.GetContactRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_assistance__service__pb2.GetContactResponse.SerializeToString,
+            ),
+            'DeleteContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteContact,
+                    request_deserializer=privacyrights_dot_v1_dot_assistance__service__pb2.DeleteContactRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_assistance__service__pb2.DeleteContactResponse.SerializeToString,
             ),
             'ListContacts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListContacts,
@@ -379,6 +423,60 @@ class AssistanceService:
             '/privacyrights.v1.AssistanceService/SetContact',
             privacyrights_dot_v1_dot_assistance__service__pb2.SetContactRequest.SerializeToString,
             privacyrights_dot_v1_dot_assistance__service__pb2.SetContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.AssistanceService/GetContact',
+            privacyrights_dot_v1_dot_assistance__service__pb2.GetContactRequest.SerializeToString,
+            privacyrights_dot_v1_dot_assistance__service__pb2.GetContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.AssistanceService/DeleteContact',
+            privacyrights_dot_v1_dot_assistance__service__pb2.DeleteContactRequest.SerializeToString,
+            privacyrights_dot_v1_dot_assistance__service__pb2.DeleteContactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,26 +62,41 @@ class AssistanceServiceStub:
     """Returns an inquiry with its thread.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
     """
     ListInquiries: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ListInquiriesRequest, _assistance_service_pb2.ListInquiriesResponse]
     """Lists a tenant's inquiries without their messages, first due first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
     SetContact: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.SetContactRequest, _assistance_service_pb2.SetContactResponse]
     """Sets who is to be reached for a function, on the tenant's side or ours.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    GetContact: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.GetContactRequest, _assistance_service_pb2.GetContactResponse]
+    """Returns a contact.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
+    """
+    DeleteContact: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.DeleteContactRequest, _assistance_service_pb2.DeleteContactResponse]
+    """Deletes a contact, with the name and address in it.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     ListContacts: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ListContactsRequest, _assistance_service_pb2.ListContactsResponse]
     """Lists a tenant's contacts, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
     ListComplianceGaps: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ListComplianceGapsRequest, _assistance_service_pb2.ListComplianceGapsResponse]
     """Lists what a tenant lacks for compliance, and what to do about each. This version tells of
@@ -89,7 +104,8 @@ class AssistanceServiceStub:
     RECORDS_WITHOUT_PURPOSE.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
 
 @_typing.type_check_only
@@ -126,26 +142,41 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     """Returns an inquiry with its thread.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
     """
     ListInquiries: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ListInquiriesRequest, _assistance_service_pb2.ListInquiriesResponse]  # type: ignore[assignment]
     """Lists a tenant's inquiries without their messages, first due first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
     SetContact: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.SetContactRequest, _assistance_service_pb2.SetContactResponse]  # type: ignore[assignment]
     """Sets who is to be reached for a function, on the tenant's side or ours.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    GetContact: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.GetContactRequest, _assistance_service_pb2.GetContactResponse]  # type: ignore[assignment]
+    """Returns a contact.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
+    """
+    DeleteContact: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.DeleteContactRequest, _assistance_service_pb2.DeleteContactResponse]  # type: ignore[assignment]
+    """Deletes a contact, with the name and address in it.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
     """
     ListContacts: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ListContactsRequest, _assistance_service_pb2.ListContactsResponse]  # type: ignore[assignment]
     """Lists a tenant's contacts, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
     ListComplianceGaps: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ListComplianceGapsRequest, _assistance_service_pb2.ListComplianceGapsResponse]  # type: ignore[assignment]
     """Lists what a tenant lacks for compliance, and what to do about each. This version tells of
@@ -153,7 +184,8 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     RECORDS_WITHOUT_PURPOSE.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
 
 class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -211,7 +243,7 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns an inquiry with its thread.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -223,7 +255,8 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a tenant's inquiries without their messages, first due first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -236,7 +269,32 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def GetContact(
+        self,
+        request: _assistance_service_pb2.GetContactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assistance_service_pb2.GetContactResponse, _abc.Awaitable[_assistance_service_pb2.GetContactResponse]]:
+        """Returns a contact.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteContact(
+        self,
+        request: _assistance_service_pb2.DeleteContactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_assistance_service_pb2.DeleteContactResponse, _abc.Awaitable[_assistance_service_pb2.DeleteContactResponse]]:
+        """Deletes a contact, with the name and address in it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -248,7 +306,8 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a tenant's contacts, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -262,7 +321,8 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         RECORDS_WITHOUT_PURPOSE.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
 
 def add_AssistanceServiceServicer_to_server(servicer: AssistanceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

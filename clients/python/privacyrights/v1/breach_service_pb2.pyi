@@ -5,11 +5,12 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from privacyrights.v1 import catalogue_service_pb2 as _catalogue_service_pb2
 from privacyrights.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -102,6 +103,94 @@ RISK_LEVEL_HIGH: RiskLevel.ValueType  # 3
 """A high risk: the people are told as well (Art. 34(1))."""
 Global___RiskLevel: _TypeAlias = RiskLevel  # noqa: Y015
 
+class _CommunicationExemption:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CommunicationExemptionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CommunicationExemption.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    COMMUNICATION_EXEMPTION_UNSPECIFIED: _CommunicationExemption.ValueType  # 0
+    """None: they are told."""
+    COMMUNICATION_EXEMPTION_UNINTELLIGIBLE: _CommunicationExemption.ValueType  # 1
+    """The data is unintelligible to whoever has it, such as encrypted (Art. 34(3)(a))."""
+    COMMUNICATION_EXEMPTION_RISK_REMOVED: _CommunicationExemption.ValueType  # 2
+    """What was done since makes the high risk unlikely (Art. 34(3)(b))."""
+    COMMUNICATION_EXEMPTION_DISPROPORTIONATE_EFFORT: _CommunicationExemption.ValueType  # 3
+    """It would need disproportionate effort; there was a public communication (Art. 34(3)(c))."""
+
+class CommunicationExemption(_CommunicationExemption, metaclass=_CommunicationExemptionEnumTypeWrapper):
+    """Why people need not be told of a high risk (Art. 34(3))."""
+
+COMMUNICATION_EXEMPTION_UNSPECIFIED: CommunicationExemption.ValueType  # 0
+"""None: they are told."""
+COMMUNICATION_EXEMPTION_UNINTELLIGIBLE: CommunicationExemption.ValueType  # 1
+"""The data is unintelligible to whoever has it, such as encrypted (Art. 34(3)(a))."""
+COMMUNICATION_EXEMPTION_RISK_REMOVED: CommunicationExemption.ValueType  # 2
+"""What was done since makes the high risk unlikely (Art. 34(3)(b))."""
+COMMUNICATION_EXEMPTION_DISPROPORTIONATE_EFFORT: CommunicationExemption.ValueType  # 3
+"""It would need disproportionate effort; there was a public communication (Art. 34(3)(c))."""
+Global___CommunicationExemption: _TypeAlias = CommunicationExemption  # noqa: Y015
+
+class _NoticeStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NoticeStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticeStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NOTICE_STAGE_UNSPECIFIED: _NoticeStage.ValueType  # 0
+    """Not a value."""
+    NOTICE_STAGE_FIRST: _NoticeStage.ValueType  # 1
+    """The first that the tenant gets."""
+    NOTICE_STAGE_UPDATE: _NoticeStage.ValueType  # 2
+    """More has become known; it supersedes an earlier one."""
+    NOTICE_STAGE_ALL_CLEAR: _NoticeStage.ValueType  # 3
+    """The tenant turned out not to be affected."""
+
+class NoticeStage(_NoticeStage, metaclass=_NoticeStageEnumTypeWrapper):
+    """Which of the notices of a breach it is."""
+
+NOTICE_STAGE_UNSPECIFIED: NoticeStage.ValueType  # 0
+"""Not a value."""
+NOTICE_STAGE_FIRST: NoticeStage.ValueType  # 1
+"""The first that the tenant gets."""
+NOTICE_STAGE_UPDATE: NoticeStage.ValueType  # 2
+"""More has become known; it supersedes an earlier one."""
+NOTICE_STAGE_ALL_CLEAR: NoticeStage.ValueType  # 3
+"""The tenant turned out not to be affected."""
+Global___NoticeStage: _TypeAlias = NoticeStage  # noqa: Y015
+
+class _NoticeChannel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NoticeChannelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticeChannel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NOTICE_CHANNEL_UNSPECIFIED: _NoticeChannel.ValueType  # 0
+    """Not a value."""
+    NOTICE_CHANNEL_STREAM: _NoticeChannel.ValueType  # 1
+    """A stream of `WatchNotices`."""
+    NOTICE_CHANNEL_SUBSCRIPTION: _NoticeChannel.ValueType  # 2
+    """A subscription of the feed."""
+    NOTICE_CHANNEL_WEBHOOK: _NoticeChannel.ValueType  # 3
+    """A webhook."""
+    NOTICE_CHANNEL_CONTACT: _NoticeChannel.ValueType  # 4
+    """A contact, reached by the service that subscribes for it."""
+
+class NoticeChannel(_NoticeChannel, metaclass=_NoticeChannelEnumTypeWrapper):
+    """Through what a notice was delivered."""
+
+NOTICE_CHANNEL_UNSPECIFIED: NoticeChannel.ValueType  # 0
+"""Not a value."""
+NOTICE_CHANNEL_STREAM: NoticeChannel.ValueType  # 1
+"""A stream of `WatchNotices`."""
+NOTICE_CHANNEL_SUBSCRIPTION: NoticeChannel.ValueType  # 2
+"""A subscription of the feed."""
+NOTICE_CHANNEL_WEBHOOK: NoticeChannel.ValueType  # 3
+"""A webhook."""
+NOTICE_CHANNEL_CONTACT: NoticeChannel.ValueType  # 4
+"""A contact, reached by the service that subscribes for it."""
+Global___NoticeChannel: _TypeAlias = NoticeChannel  # noqa: Y015
+
 class _BreachPaper:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -112,31 +201,57 @@ class _BreachPaperEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_BreachPap
     """Not a value."""
     BREACH_PAPER_AUTHORITY_NOTIFICATION: _BreachPaper.ValueType  # 1
     """The notification to the authority (Art. 33(3))."""
-    BREACH_PAPER_TENANT_NOTICE: _BreachPaper.ValueType  # 2
-    """The notice to a tenant (Art. 33(2))."""
-    BREACH_PAPER_SUBJECT_COMMUNICATION: _BreachPaper.ValueType  # 3
-    """The text to data subjects (Art. 34(2))."""
-    BREACH_PAPER_REGISTER_ENTRY: _BreachPaper.ValueType  # 4
+    BREACH_PAPER_SUBJECT_COMMUNICATION: _BreachPaper.ValueType  # 2
+    """The text to our own people (Art. 34(2))."""
+    BREACH_PAPER_REGISTER_ENTRY: _BreachPaper.ValueType  # 3
     """The entry of the internal register (Art. 33(5))."""
 
 class BreachPaper(_BreachPaper, metaclass=_BreachPaperEnumTypeWrapper):
-    """A paper that a breach needs."""
+    """A paper that the platform needs about a breach."""
 
 BREACH_PAPER_UNSPECIFIED: BreachPaper.ValueType  # 0
 """Not a value."""
 BREACH_PAPER_AUTHORITY_NOTIFICATION: BreachPaper.ValueType  # 1
 """The notification to the authority (Art. 33(3))."""
-BREACH_PAPER_TENANT_NOTICE: BreachPaper.ValueType  # 2
-"""The notice to a tenant (Art. 33(2))."""
-BREACH_PAPER_SUBJECT_COMMUNICATION: BreachPaper.ValueType  # 3
-"""The text to data subjects (Art. 34(2))."""
-BREACH_PAPER_REGISTER_ENTRY: BreachPaper.ValueType  # 4
+BREACH_PAPER_SUBJECT_COMMUNICATION: BreachPaper.ValueType  # 2
+"""The text to our own people (Art. 34(2))."""
+BREACH_PAPER_REGISTER_ENTRY: BreachPaper.ValueType  # 3
 """The entry of the internal register (Art. 33(5))."""
 Global___BreachPaper: _TypeAlias = BreachPaper  # noqa: Y015
 
+class _NoticePaper:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NoticePaperEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NoticePaper.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NOTICE_PAPER_UNSPECIFIED: _NoticePaper.ValueType  # 0
+    """Not a value."""
+    NOTICE_PAPER_TENANT_NOTICE: _NoticePaper.ValueType  # 1
+    """The notice itself (Art. 33(2))."""
+    NOTICE_PAPER_AUTHORITY_NOTIFICATION: _NoticePaper.ValueType  # 2
+    """A draft of the tenant's notification to its authority (Art. 33(3))."""
+    NOTICE_PAPER_SUBJECT_COMMUNICATION: _NoticePaper.ValueType  # 3
+    """A draft of the tenant's text to its people (Art. 34(2))."""
+
+class NoticePaper(_NoticePaper, metaclass=_NoticePaperEnumTypeWrapper):
+    """A paper for one tenant."""
+
+NOTICE_PAPER_UNSPECIFIED: NoticePaper.ValueType  # 0
+"""Not a value."""
+NOTICE_PAPER_TENANT_NOTICE: NoticePaper.ValueType  # 1
+"""The notice itself (Art. 33(2))."""
+NOTICE_PAPER_AUTHORITY_NOTIFICATION: NoticePaper.ValueType  # 2
+"""A draft of the tenant's notification to its authority (Art. 33(3))."""
+NOTICE_PAPER_SUBJECT_COMMUNICATION: NoticePaper.ValueType  # 3
+"""A draft of the tenant's text to its people (Art. 34(2))."""
+Global___NoticePaper: _TypeAlias = NoticePaper  # noqa: Y015
+
 @_typing.final
 class BreachScope(_message.Message):
-    """Whom and what a breach concerns. An empty list restricts nothing, but at least one must be given."""
+    """Whom and what a breach concerns: those to whom all of its parts apply. An empty list restricts
+    nothing, but at least one must be given.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -149,8 +264,13 @@ class BreachScope(_message.Message):
     CALLER_FIELD_NUMBER: _builtins.int
     WINDOW_START_TIME_FIELD_NUMBER: _builtins.int
     WINDOW_END_TIME_FIELD_NUMBER: _builtins.int
+    SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
-    """The caller whose readings are the breach: everyone disclosed to it in the time window."""
+    """The caller whose readings are the breach: everyone disclosed to it in the time window, as the
+    ledger has it. Needs `window_start_time`.
+    """
+    subject_count: _builtins.int
+    """Output only. How many people were named, here or in `AddAffectedSubjects`."""
     @_builtins.property
     def tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The tenants, at most 1,000. Format: `tenants/{tenant}`."""
@@ -161,7 +281,9 @@ class BreachScope(_message.Message):
 
     @_builtins.property
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Subject]:
-        """The subjects, if they are few; otherwise `AddAffectedSubjects`."""
+        """The subjects, at most 1,000; for more, or when they become known, `AddAffectedSubjects`. They
+        are not given back.
+        """
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -169,19 +291,19 @@ class BreachScope(_message.Message):
 
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The purposes. Format: `purposes/{purpose}`."""
+        """The purposes, at most 100. Format: `purposes/{purpose}`."""
 
     @_builtins.property
     def holders(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The holders. Format: `holders/{holder}`."""
+        """The holders, at most 100. Format: `holders/{holder}`."""
 
     @_builtins.property
     def window_start_time(self) -> _timestamp_pb2.Timestamp:
-        """The beginning of the time window."""
+        """The beginning of the time window. Without `caller`: those whose data was kept in the window."""
 
     @_builtins.property
     def window_end_time(self) -> _timestamp_pb2.Timestamp:
-        """Its end."""
+        """Its end; default: now."""
 
     def __init__(
         self,
@@ -195,10 +317,11 @@ class BreachScope(_message.Message):
         caller: _builtins.str = ...,
         window_start_time: _timestamp_pb2.Timestamp | None = ...,
         window_end_time: _timestamp_pb2.Timestamp | None = ...,
+        subject_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "categories", b"categories", "holders", b"holders", "purposes", b"purposes", "roles", b"roles", "subjects", b"subjects", "tenants", b"tenants", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "categories", b"categories", "holders", b"holders", "purposes", b"purposes", "roles", b"roles", "subject_count", b"subject_count", "subjects", b"subjects", "tenants", b"tenants", "window_end_time", b"window_end_time", "window_start_time", b"window_start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,6 +358,102 @@ class RiskAssessment(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RiskAssessment: _TypeAlias = RiskAssessment  # noqa: Y015
+
+@_typing.final
+class AuthorityNotification(_message.Message):
+    """That an authority was notified."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORITY_FIELD_NUMBER: _builtins.int
+    NOTIFY_TIME_FIELD_NUMBER: _builtins.int
+    DELAY_REASON_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_DIGEST_FIELD_NUMBER: _builtins.int
+    BREACH_VERSION_FIELD_NUMBER: _builtins.int
+    authority: _builtins.str
+    """Required. Which authority, 1–200 characters."""
+    delay_reason: _builtins.str
+    """Required after 72 hours. Why it took longer, 1–2,000 characters."""
+    reference: _builtins.str
+    """Optional. The authority's reference, at most 200 characters."""
+    document_digest: _builtins.str
+    """Optional. SHA-256 of what was sent, 64 hexadecimal digits."""
+    breach_version: _builtins.int
+    """Output only. The version of the breach that it was told of."""
+    @_builtins.property
+    def notify_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When it was told, not in the future; default: now."""
+
+    def __init__(
+        self,
+        *,
+        authority: _builtins.str = ...,
+        notify_time: _timestamp_pb2.Timestamp | None = ...,
+        delay_reason: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        document_digest: _builtins.str = ...,
+        breach_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notify_time", b"notify_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "breach_version", b"breach_version", "delay_reason", b"delay_reason", "document_digest", b"document_digest", "notify_time", b"notify_time", "reference", b"reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorityNotification: _TypeAlias = AuthorityNotification  # noqa: Y015
+
+@_typing.final
+class SubjectCommunication(_message.Message):
+    """That people were told of a breach, or why they were not."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    COMMUNICATE_TIME_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    RECIPIENT_COUNT_FIELD_NUMBER: _builtins.int
+    TEXT_DIGEST_FIELD_NUMBER: _builtins.int
+    EXEMPTION_FIELD_NUMBER: _builtins.int
+    EXEMPTION_REASON_FIELD_NUMBER: _builtins.int
+    role: _types_pb2.Role.ValueType
+    """Required. The regime. For PROCESSOR it is the tenant, their controller, who told them."""
+    tenant: _builtins.str
+    """Optional. Only this tenant's people. Format: `tenants/{tenant}`."""
+    channel: _builtins.str
+    """Required unless `exemption` is given. How, 1–200 characters, such as `e-mail`."""
+    recipient_count: _builtins.int
+    """Optional. About how many were told."""
+    text_digest: _builtins.str
+    """Optional. SHA-256 of the text, 64 hexadecimal digits."""
+    exemption: Global___CommunicationExemption.ValueType
+    """Optional. Why they need not be told."""
+    exemption_reason: _builtins.str
+    """Required with `exemption`. The reasoning, 1–10,000 characters."""
+    @_builtins.property
+    def communicate_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When they were told, not in the future; default: now."""
+
+    def __init__(
+        self,
+        *,
+        role: _types_pb2.Role.ValueType = ...,
+        tenant: _builtins.str = ...,
+        communicate_time: _timestamp_pb2.Timestamp | None = ...,
+        channel: _builtins.str = ...,
+        recipient_count: _builtins.int = ...,
+        text_digest: _builtins.str = ...,
+        exemption: Global___CommunicationExemption.ValueType = ...,
+        exemption_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["communicate_time", b"communicate_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "communicate_time", b"communicate_time", "exemption", b"exemption", "exemption_reason", b"exemption_reason", "recipient_count", b"recipient_count", "role", b"role", "tenant", b"tenant", "text_digest", b"text_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubjectCommunication: _TypeAlias = SubjectCommunication  # noqa: Y015
 
 @_typing.final
 class BreachMeasure(_message.Message):
@@ -328,6 +547,19 @@ class Breach(_message.Message):
     CLOSE_TIME_FIELD_NUMBER: _builtins.int
     LESSONS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    RECOMMENDATIONS_FIELD_NUMBER: _builtins.int
+    NOTICE_DELAY_REASON_FIELD_NUMBER: _builtins.int
+    ESTIMATED_SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
+    ESTIMATED_RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    NOTICE_DUE_TIME_FIELD_NUMBER: _builtins.int
+    AFFECTED_TENANT_COUNT_FIELD_NUMBER: _builtins.int
+    AFFECTED_COUNT_FIELD_NUMBER: _builtins.int
+    AFFECTED_RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    ESCALATED_COUNT_FIELD_NUMBER: _builtins.int
+    AUTHORITY_NOTIFICATIONS_FIELD_NUMBER: _builtins.int
+    SUBJECT_COMMUNICATIONS_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. The name. Format: `breaches/{breach}`."""
     description: _builtins.str
@@ -354,6 +586,26 @@ class Breach(_message.Message):
     """Output only. What was learnt."""
     etag: _builtins.str
     """Output only. Changes with every update (AIP-154)."""
+    recommendations: _builtins.str
+    """Optional. What tenants and people can do themselves, at most 10,000 characters."""
+    notice_delay_reason: _builtins.str
+    """Optional. Why the tenants were told later than `notice_due_time`, at most 2,000 characters. The
+    notices have it.
+    """
+    estimated_subject_count: _builtins.int
+    """Optional. About how many people are concerned by all accounts, where that is more than the
+    service can count.
+    """
+    estimated_record_count: _builtins.int
+    """Optional. About how many records are concerned by all accounts (Art. 33(3)(a))."""
+    affected_tenant_count: _builtins.int
+    """Output only. How many tenants are affected."""
+    affected_count: _builtins.int
+    """Output only. About how many people are affected, as far as the service knows them."""
+    affected_record_count: _builtins.int
+    """Output only. About how many of their records are."""
+    escalated_count: _builtins.int
+    """Output only. How many notices are escalated by now, since nobody acknowledged them in time."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___BreachKind.ValueType]:
         """Required. What was hurt, 1–3 different kinds."""
@@ -368,7 +620,9 @@ class Breach(_message.Message):
 
     @_builtins.property
     def awareness_time(self) -> _timestamp_pb2.Timestamp:
-        """Required. When we became aware that personal data is concerned: the 72 hours begin (Art. 33(1))."""
+        """Required. When we became aware that personal data is concerned: the 72 hours begin (Art.
+        33(1)).
+        """
 
     @_builtins.property
     def scope(self) -> Global___BreachScope:
@@ -388,11 +642,35 @@ class Breach(_message.Message):
 
     @_builtins.property
     def authority_due_time(self) -> _timestamp_pb2.Timestamp:
-        """Output only. When the authority has to be told at the latest: 72 hours after awareness."""
+        """Output only. When the authority has to be told at the latest: 72 hours after awareness. Unset
+        if it concerns none of those whose controller we are; their tenants then tell their own.
+        """
 
     @_builtins.property
     def close_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was closed."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When it ended, not in the future and not before it began; unset: not yet, or unknown."""
+
+    @_builtins.property
+    def notice_due_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When tenants have to be told at the latest: the configured target after awareness
+        (Art. 33(2): without undue delay).
+        """
+
+    @_builtins.property
+    def authority_notifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorityNotification]:
+        """Output only. Which authorities were told what, and when."""
+
+    @_builtins.property
+    def subject_communications(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubjectCommunication]:
+        """Output only. Which people were told, and when."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When this version was made."""
 
     def __init__(
         self,
@@ -420,14 +698,149 @@ class Breach(_message.Message):
         close_time: _timestamp_pb2.Timestamp | None = ...,
         lessons: _builtins.str = ...,
         etag: _builtins.str = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        recommendations: _builtins.str = ...,
+        notice_delay_reason: _builtins.str = ...,
+        estimated_subject_count: _builtins.int = ...,
+        estimated_record_count: _builtins.int = ...,
+        notice_due_time: _timestamp_pb2.Timestamp | None = ...,
+        affected_tenant_count: _builtins.int = ...,
+        affected_count: _builtins.int = ...,
+        affected_record_count: _builtins.int = ...,
+        escalated_count: _builtins.int = ...,
+        authority_notifications: _abc.Iterable[Global___AuthorityNotification] | None = ...,
+        subject_communications: _abc.Iterable[Global___SubjectCommunication] | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["authority_due_time", b"authority_due_time", "awareness_time", b"awareness_time", "close_time", b"close_time", "create_time", b"create_time", "discovery_time", b"discovery_time", "risk", b"risk", "scope", b"scope", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authority_due_time", b"authority_due_time", "awareness_time", b"awareness_time", "close_time", b"close_time", "create_time", b"create_time", "discovery_time", b"discovery_time", "end_time", b"end_time", "notice_due_time", b"notice_due_time", "risk", b"risk", "scope", b"scope", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_count", b"acknowledged_count", "authority_due_time", b"authority_due_time", "awareness_time", b"awareness_time", "cause", b"cause", "close_time", b"close_time", "consequences", b"consequences", "contact_point", b"contact_point", "create_time", b"create_time", "description", b"description", "discovery_time", b"discovery_time", "etag", b"etag", "exercise", b"exercise", "kinds", b"kinds", "lessons", b"lessons", "measures", b"measures", "measures_summary", b"measures_summary", "name", b"name", "notice_count", b"notice_count", "risk", b"risk", "scope", b"scope", "start_time", b"start_time", "state", b"state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_count", b"acknowledged_count", "affected_count", b"affected_count", "affected_record_count", b"affected_record_count", "affected_tenant_count", b"affected_tenant_count", "authority_due_time", b"authority_due_time", "authority_notifications", b"authority_notifications", "awareness_time", b"awareness_time", "cause", b"cause", "close_time", b"close_time", "consequences", b"consequences", "contact_point", b"contact_point", "create_time", b"create_time", "description", b"description", "discovery_time", b"discovery_time", "end_time", b"end_time", "escalated_count", b"escalated_count", "estimated_record_count", b"estimated_record_count", "estimated_subject_count", b"estimated_subject_count", "etag", b"etag", "exercise", b"exercise", "kinds", b"kinds", "lessons", b"lessons", "measures", b"measures", "measures_summary", b"measures_summary", "name", b"name", "notice_count", b"notice_count", "notice_delay_reason", b"notice_delay_reason", "notice_due_time", b"notice_due_time", "recommendations", b"recommendations", "risk", b"risk", "scope", b"scope", "start_time", b"start_time", "state", b"state", "subject_communications", b"subject_communications", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Breach: _TypeAlias = Breach  # noqa: Y015
+
+@_typing.final
+class BreachVersion(_message.Message):
+    """One version of a breach, without its content."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version, counted from 1."""
+    actor: _builtins.str
+    """Who made it: the caller."""
+    type: _builtins.str
+    """What made it: the type of its ledger entry, such as `breach.measure_logged`."""
+    reason: _builtins.str
+    """Why, where a reason was stated."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        type: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "create_time", b"create_time", "reason", b"reason", "type", b"type", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreachVersion: _TypeAlias = BreachVersion  # noqa: Y015
+
+@_typing.final
+class BreachTimes(_message.Message):
+    """The times that were reached, from awareness on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXERCISE_FIELD_NUMBER: _builtins.int
+    REPORT_DELAY_FIELD_NUMBER: _builtins.int
+    DELIVERY_MEDIAN_FIELD_NUMBER: _builtins.int
+    DELIVERY_LAST_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGEMENT_MEDIAN_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGEMENT_LAST_FIELD_NUMBER: _builtins.int
+    AUTHORITY_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    NOTICE_COUNT_FIELD_NUMBER: _builtins.int
+    DELIVERED_COUNT_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_COUNT_FIELD_NUMBER: _builtins.int
+    ESCALATED_COUNT_FIELD_NUMBER: _builtins.int
+    AUTHORITY_IN_TIME_FIELD_NUMBER: _builtins.int
+    NOTICES_IN_TIME_FIELD_NUMBER: _builtins.int
+    exercise: _builtins.bool
+    """True: an exercise."""
+    notice_count: _builtins.int
+    """How many notices were made."""
+    delivered_count: _builtins.int
+    """How many of them were delivered."""
+    acknowledged_count: _builtins.int
+    """How many of them are acknowledged."""
+    escalated_count: _builtins.int
+    """How many of them were escalated."""
+    authority_in_time: _builtins.bool
+    """True: the authority was told within 72 hours, or need not be."""
+    notices_in_time: _builtins.bool
+    """True: every tenant was told within the target."""
+    @_builtins.property
+    def report_delay(self) -> _duration_pb2.Duration:
+        """From awareness to the report."""
+
+    @_builtins.property
+    def delivery_median(self) -> _duration_pb2.Duration:
+        """From the report to the delivery of notices: half of them within this."""
+
+    @_builtins.property
+    def delivery_last(self) -> _duration_pb2.Duration:
+        """From the report to the last delivery; unset: some are not delivered yet."""
+
+    @_builtins.property
+    def acknowledgement_median(self) -> _duration_pb2.Duration:
+        """From delivery to acknowledgement: half of those acknowledged within this."""
+
+    @_builtins.property
+    def acknowledgement_last(self) -> _duration_pb2.Duration:
+        """From delivery to the last acknowledgement; unset: some are not acknowledged yet."""
+
+    @_builtins.property
+    def authority_notification(self) -> _duration_pb2.Duration:
+        """From awareness to the first notification of an authority; unset: none was notified."""
+
+    def __init__(
+        self,
+        *,
+        exercise: _builtins.bool = ...,
+        report_delay: _duration_pb2.Duration | None = ...,
+        delivery_median: _duration_pb2.Duration | None = ...,
+        delivery_last: _duration_pb2.Duration | None = ...,
+        acknowledgement_median: _duration_pb2.Duration | None = ...,
+        acknowledgement_last: _duration_pb2.Duration | None = ...,
+        authority_notification: _duration_pb2.Duration | None = ...,
+        notice_count: _builtins.int = ...,
+        delivered_count: _builtins.int = ...,
+        acknowledged_count: _builtins.int = ...,
+        escalated_count: _builtins.int = ...,
+        authority_in_time: _builtins.bool = ...,
+        notices_in_time: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledgement_last", b"acknowledgement_last", "acknowledgement_median", b"acknowledgement_median", "authority_notification", b"authority_notification", "delivery_last", b"delivery_last", "delivery_median", b"delivery_median", "report_delay", b"report_delay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_count", b"acknowledged_count", "acknowledgement_last", b"acknowledgement_last", "acknowledgement_median", b"acknowledgement_median", "authority_in_time", b"authority_in_time", "authority_notification", b"authority_notification", "delivered_count", b"delivered_count", "delivery_last", b"delivery_last", "delivery_median", b"delivery_median", "escalated_count", b"escalated_count", "exercise", b"exercise", "notice_count", b"notice_count", "notices_in_time", b"notices_in_time", "report_delay", b"report_delay"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BreachTimes: _TypeAlias = BreachTimes  # noqa: Y015
 
 @_typing.final
 class Notice(_message.Message):
@@ -452,6 +865,20 @@ class Notice(_message.Message):
     ACKNOWLEDGE_TIME_FIELD_NUMBER: _builtins.int
     BREACH_VERSION_FIELD_NUMBER: _builtins.int
     SUPERSEDES_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_BY_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    DISCOVERY_TIME_FIELD_NUMBER: _builtins.int
+    RECOMMENDATIONS_FIELD_NUMBER: _builtins.int
+    RISK_LEVEL_FIELD_NUMBER: _builtins.int
+    AFFECTED_RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    DELAY_REASON_FIELD_NUMBER: _builtins.int
+    AUTHORITY_DUE_TIME_FIELD_NUMBER: _builtins.int
+    DELIVER_TIME_FIELD_NUMBER: _builtins.int
+    ESCALATION_DUE_TIME_FIELD_NUMBER: _builtins.int
+    ESCALATION_LEVEL_FIELD_NUMBER: _builtins.int
+    ESCALATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `tenants/{tenant}/notices/{notice}`."""
     breach: _builtins.str
@@ -463,9 +890,9 @@ class Notice(_message.Message):
     description: _builtins.str
     """What happened (Art. 33(3)(a))."""
     affected_count: _builtins.int
-    """About how many of the tenant's people are concerned: those whom the service knows in this regime
-    and who were not erased. Whoever only a holder knows is not counted, and of those who are, some
-    may have no data in these categories.
+    """About how many of the tenant's people are concerned: those whom the service knows in this
+    regime and who were not erased. Whoever only a holder knows is not counted, and of those who
+    are, some may have no data in these categories.
     """
     contact_point: _builtins.str
     """Whom to ask (Art. 33(3)(b))."""
@@ -481,6 +908,22 @@ class Notice(_message.Message):
     """The version of the breach that it tells of."""
     supersedes: _builtins.str
     """The notice that it supersedes, if any. Format: `tenants/{tenant}/notices/{notice}`."""
+    superseded_by: _builtins.str
+    """The notice that supersedes it, if any: that one is to be acknowledged. Format:
+    `tenants/{tenant}/notices/{notice}`.
+    """
+    stage: Global___NoticeStage.ValueType
+    """Which of the breach's notices it is."""
+    recommendations: _builtins.str
+    """What the tenant and its people can do themselves."""
+    risk_level: Global___RiskLevel.ValueType
+    """How high we take the risk to people to be; for PROCESSOR the tenant assesses it itself."""
+    affected_record_count: _builtins.int
+    """About how many records of the tenant's people are concerned (Art. 33(3)(a))."""
+    delay_reason: _builtins.str
+    """Why the tenant is told later than the target, if it is."""
+    escalation_level: _builtins.int
+    """How often it was escalated."""
     @_builtins.property
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___BreachKind.ValueType]:
         """What was hurt."""
@@ -500,6 +943,36 @@ class Notice(_message.Message):
     @_builtins.property
     def acknowledge_time(self) -> _timestamp_pb2.Timestamp:
         """When it was acknowledged."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began, as far as known."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended, as far as known."""
+
+    @_builtins.property
+    def discovery_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was discovered."""
+
+    @_builtins.property
+    def authority_due_time(self) -> _timestamp_pb2.Timestamp:
+        """For PROCESSOR: when the tenant, who is controller and aware of it with this notice, has to tell
+        its own authority at the latest: 72 hours after the first notice.
+        """
+
+    @_builtins.property
+    def deliver_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was first delivered to somebody; unset: not yet."""
+
+    @_builtins.property
+    def escalation_due_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is escalated unless somebody acknowledges it; unset: it is acknowledged or superseded."""
+
+    @_builtins.property
+    def escalate_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last escalated."""
 
     def __init__(
         self,
@@ -521,14 +994,82 @@ class Notice(_message.Message):
         acknowledge_time: _timestamp_pb2.Timestamp | None = ...,
         breach_version: _builtins.int = ...,
         supersedes: _builtins.str = ...,
+        superseded_by: _builtins.str = ...,
+        stage: Global___NoticeStage.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        discovery_time: _timestamp_pb2.Timestamp | None = ...,
+        recommendations: _builtins.str = ...,
+        risk_level: Global___RiskLevel.ValueType = ...,
+        affected_record_count: _builtins.int = ...,
+        delay_reason: _builtins.str = ...,
+        authority_due_time: _timestamp_pb2.Timestamp | None = ...,
+        deliver_time: _timestamp_pb2.Timestamp | None = ...,
+        escalation_due_time: _timestamp_pb2.Timestamp | None = ...,
+        escalation_level: _builtins.int = ...,
+        escalate_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "awareness_time", b"awareness_time", "create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "authority_due_time", b"authority_due_time", "awareness_time", b"awareness_time", "create_time", b"create_time", "deliver_time", b"deliver_time", "discovery_time", b"discovery_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "escalation_due_time", b"escalation_due_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "affected_count", b"affected_count", "awareness_time", b"awareness_time", "breach", b"breach", "breach_version", b"breach_version", "categories", b"categories", "consequences", b"consequences", "contact_point", b"contact_point", "create_time", b"create_time", "description", b"description", "exercise", b"exercise", "kinds", b"kinds", "measures_summary", b"measures_summary", "name", b"name", "role", b"role", "supersedes", b"supersedes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "affected_count", b"affected_count", "affected_record_count", b"affected_record_count", "authority_due_time", b"authority_due_time", "awareness_time", b"awareness_time", "breach", b"breach", "breach_version", b"breach_version", "categories", b"categories", "consequences", b"consequences", "contact_point", b"contact_point", "create_time", b"create_time", "delay_reason", b"delay_reason", "deliver_time", b"deliver_time", "description", b"description", "discovery_time", b"discovery_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "escalation_due_time", b"escalation_due_time", "escalation_level", b"escalation_level", "exercise", b"exercise", "kinds", b"kinds", "measures_summary", b"measures_summary", "name", b"name", "recommendations", b"recommendations", "risk_level", b"risk_level", "role", b"role", "stage", b"stage", "start_time", b"start_time", "superseded_by", b"superseded_by", "supersedes", b"supersedes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Notice: _TypeAlias = Notice  # noqa: Y015
+
+@_typing.final
+class NoticeDelivery(_message.Message):
+    """How a notice was delivered through one channel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
+    ATTEMPT_COUNT_FIELD_NUMBER: _builtins.int
+    DELIVER_TIME_FIELD_NUMBER: _builtins.int
+    NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    QUEUE_TIME_FIELD_NUMBER: _builtins.int
+    channel: Global___NoticeChannel.ValueType
+    """The channel."""
+    receiver: _builtins.str
+    """Its other end. Format: `subscriptions/{subscription}`, `tenants/{tenant}/webhooks/{webhook}` or
+    `tenants/{tenant}/contacts/{side}-{function}`; for a stream, the caller.
+    """
+    attempt_count: _builtins.int
+    """How often it was tried."""
+    failure: _builtins.str
+    """What went wrong at the last try, in fixed words; empty: nothing."""
+    @_builtins.property
+    def deliver_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was delivered; unset: it was not yet."""
+
+    @_builtins.property
+    def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
+        """When it is tried next; unset: not any more."""
+
+    @_builtins.property
+    def queue_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was queued."""
+
+    def __init__(
+        self,
+        *,
+        channel: Global___NoticeChannel.ValueType = ...,
+        receiver: _builtins.str = ...,
+        attempt_count: _builtins.int = ...,
+        deliver_time: _timestamp_pb2.Timestamp | None = ...,
+        next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
+        failure: _builtins.str = ...,
+        queue_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deliver_time", b"deliver_time", "next_attempt_time", b"next_attempt_time", "queue_time", b"queue_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_count", b"attempt_count", "channel", b"channel", "deliver_time", b"deliver_time", "failure", b"failure", "next_attempt_time", b"next_attempt_time", "queue_time", b"queue_time", "receiver", b"receiver"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoticeDelivery: _TypeAlias = NoticeDelivery  # noqa: Y015
 
 @_typing.final
 class ReportBreachRequest(_message.Message):
@@ -594,19 +1135,25 @@ class GetBreachRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The breach. Format: `breaches/{breach}`."""
     version: _builtins.int
     """Optional. A past version; 0: the newest."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         version: _builtins.int = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -645,24 +1192,46 @@ class ListBreachesRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    EXERCISE_FIELD_NUMBER: _builtins.int
+    AUTHORITY_DUE_BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     state: Global___BreachState.ValueType
     """Optional. Only those that stand so."""
     page_size: _builtins.int
     """Optional. Most breaches in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    exercise: _builtins.bool
+    """Optional. True: only exercises; false: none of them; unset: all."""
+    tenant: _builtins.str
+    """Optional. Only those that affect this tenant. Format: `tenants/{tenant}`."""
+    @_builtins.property
+    def authority_due_before_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. Only those of which no authority was told yet and one has to be before this."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         state: Global___BreachState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        exercise: _builtins.bool | None = ...,
+        authority_due_before_time: _timestamp_pb2.Timestamp | None = ...,
+        tenant: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exercise", b"_exercise", "authority_due_before_time", b"authority_due_before_time", "consistency", b"consistency", "exercise", b"exercise"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exercise", b"_exercise", "authority_due_before_time", b"authority_due_before_time", "consistency", b"consistency", "exercise", b"exercise", "page_size", b"page_size", "page_token", b"page_token", "state", b"state", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__exercise: _TypeAlias = _typing.Literal["exercise"]  # noqa: Y015
+    _WhichOneofArgType__exercise: _TypeAlias = _typing.Literal["_exercise", b"_exercise"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exercise) -> _WhichOneofReturnType__exercise | None: ...
 
 Global___ListBreachesRequest: _TypeAlias = ListBreachesRequest  # noqa: Y015
 
@@ -695,12 +1264,77 @@ class ListBreachesResponse(_message.Message):
 Global___ListBreachesResponse: _TypeAlias = ListBreachesResponse  # noqa: Y015
 
 @_typing.final
+class ListBreachVersionsRequest(_message.Message):
+    """Request of `ListBreachVersions`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The breach. Format: `breaches/{breach}`."""
+    page_size: _builtins.int
+    """Optional. Most versions in one page; default 50, at most 1,000."""
+    page_token: _builtins.str
+    """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBreachVersionsRequest: _TypeAlias = ListBreachVersionsRequest  # noqa: Y015
+
+@_typing.final
+class ListBreachVersionsResponse(_message.Message):
+    """Response of `ListBreachVersions`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREACH_VERSIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def breach_versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___BreachVersion]:
+        """The versions, newest first."""
+
+    def __init__(
+        self,
+        *,
+        breach_versions: _abc.Iterable[Global___BreachVersion] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach_versions", b"breach_versions", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBreachVersionsResponse: _TypeAlias = ListBreachVersionsResponse  # noqa: Y015
+
+@_typing.final
 class UpdateBreachRequest(_message.Message):
     """Request of `UpdateBreach`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BREACH_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
@@ -709,18 +1343,23 @@ class UpdateBreachRequest(_message.Message):
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
     def breach(self) -> Global___Breach:
-        """Required. The breach with all that is known now. A given `etag` must be current."""
+        """Required. The breach with its new values; `name` says which. A given `etag` must be current."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Required. The fields to change (AIP-134)."""
 
     def __init__(
         self,
         *,
         breach: Global___Breach | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "reason", b"reason", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -760,11 +1399,11 @@ class AddAffectedSubjectsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BREACH_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     SUBJECTS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    breach: _builtins.str
-    """Required. The breach. Format: `breaches/{breach}`."""
+    name: _builtins.str
+    """Required. The breach, the same in every message. Format: `breaches/{breach}`."""
     request_id: _builtins.str
     """Required. Makes a repeat of the batch harmless (AIP-155)."""
     @_builtins.property
@@ -774,13 +1413,13 @@ class AddAffectedSubjectsRequest(_message.Message):
     def __init__(
         self,
         *,
-        breach: _builtins.str = ...,
+        name: _builtins.str = ...,
         subjects: _abc.Iterable[_types_pb2.Subject] | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "request_id", b"request_id", "subjects", b"subjects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -794,19 +1433,29 @@ class AddAffectedSubjectsResponse(_message.Message):
 
     ADDED_COUNT_FIELD_NUMBER: _builtins.int
     UNKNOWN_COUNT_FIELD_NUMBER: _builtins.int
+    BREACH_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
     added_count: _builtins.int
     """How many are known to the service and were added."""
     unknown_count: _builtins.int
-    """How many are unknown to it."""
+    """How many are unknown to it. They are counted to their tenants all the same."""
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def breach(self) -> Global___Breach:
+        """The breach, in its new version."""
+
     def __init__(
         self,
         *,
         added_count: _builtins.int = ...,
         unknown_count: _builtins.int = ...,
+        breach: Global___Breach | None = ...,
+        consistency_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_count", b"added_count", "unknown_count", b"unknown_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_count", b"added_count", "breach", b"breach", "consistency_token", b"consistency_token", "unknown_count", b"unknown_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -818,67 +1467,97 @@ class StreamAffectedSubjectsRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BREACH_FIELD_NUMBER: _builtins.int
-    TENANT_FIELD_NUMBER: _builtins.int
-    ROLE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     INCLUDE_SUBJECT_IDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
-    breach: _builtins.str
-    """Required. The breach. Format: `breaches/{breach}`."""
-    tenant: _builtins.str
-    """Required. The tenant whose people. Format: `tenants/{tenant}`."""
-    role: _types_pb2.Role.ValueType
-    """Required. The regime."""
+    name: _builtins.str
+    """Required. The notice whose people. Format: `tenants/{tenant}/notices/{notice}`."""
     include_subject_ids: _builtins.bool
     """True: with the tenant's own ids of the people, which are personal data."""
     reason: _builtins.str
-    """Required with `include_subject_ids`. Why, 1–500 characters; it goes to the ledger."""
+    """Required with `include_subject_ids`. Why, 1–500 characters without personal data; it goes to
+    the ledger.
+    """
     resume_token: _builtins.str
     """Optional. Continue after this."""
     def __init__(
         self,
         *,
-        breach: _builtins.str = ...,
-        tenant: _builtins.str = ...,
-        role: _types_pb2.Role.ValueType = ...,
+        name: _builtins.str = ...,
         include_subject_ids: _builtins.bool = ...,
         reason: _builtins.str = ...,
         resume_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "include_subject_ids", b"include_subject_ids", "reason", b"reason", "resume_token", b"resume_token", "role", b"role", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_subject_ids", b"include_subject_ids", "name", b"name", "reason", b"reason", "resume_token", b"resume_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamAffectedSubjectsRequest: _TypeAlias = StreamAffectedSubjectsRequest  # noqa: Y015
 
 @_typing.final
-class StreamAffectedSubjectsResponse(_message.Message):
-    """Response of `StreamAffectedSubjects`: one person."""
+class AffectedSubject(_message.Message):
+    """One person whom a breach affects."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
     SUBJECT_ID_FIELD_NUMBER: _builtins.int
-    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
     subject_reference: _builtins.str
     """The subject reference."""
     subject_id: _builtins.str
-    """The tenant's own id of the person, if asked for."""
-    resume_token: _builtins.str
-    """Pass it to a later call to go on after this."""
+    """The tenant's own id of the person, if asked for and known. Personal data."""
+    generation: _builtins.int
+    """The life that is affected."""
+    erased: _builtins.bool
+    """True: the person was erased since; the id is not known any more."""
     def __init__(
         self,
         *,
         subject_reference: _builtins.str = ...,
         subject_id: _builtins.str = ...,
-        resume_token: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        erased: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resume_token", b"resume_token", "subject_id", b"subject_id", "subject_reference", b"subject_reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased", b"erased", "generation", b"generation", "subject_id", b"subject_id", "subject_reference", b"subject_reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AffectedSubject: _TypeAlias = AffectedSubject  # noqa: Y015
+
+@_typing.final
+class StreamAffectedSubjectsResponse(_message.Message):
+    """Response of `StreamAffectedSubjects`: the next people."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    LEDGER_ENTRY_FIELD_NUMBER: _builtins.int
+    resume_token: _builtins.str
+    """Pass it to a later call to go on after these."""
+    ledger_entry: _builtins.str
+    """With ids: the ledger entry of the disclosure. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffectedSubject]:
+        """At most 1,000 people, in the order of their references."""
+
+    def __init__(
+        self,
+        *,
+        subjects: _abc.Iterable[Global___AffectedSubject] | None = ...,
+        resume_token: _builtins.str = ...,
+        ledger_entry: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ledger_entry", b"ledger_entry", "resume_token", b"resume_token", "subjects", b"subjects"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -890,10 +1569,10 @@ class LogBreachMeasureRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BREACH_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     MEASURE_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    breach: _builtins.str
+    name: _builtins.str
     """Required. The breach. Format: `breaches/{breach}`."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
@@ -904,13 +1583,13 @@ class LogBreachMeasureRequest(_message.Message):
     def __init__(
         self,
         *,
-        breach: _builtins.str = ...,
+        name: _builtins.str = ...,
         measure: Global___BreachMeasure | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["measure", b"measure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "measure", b"measure", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["measure", b"measure", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -950,10 +1629,10 @@ class AssessBreachRiskRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BREACH_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     RISK_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    breach: _builtins.str
+    name: _builtins.str
     """Required. The breach. Format: `breaches/{breach}`."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
@@ -964,13 +1643,13 @@ class AssessBreachRiskRequest(_message.Message):
     def __init__(
         self,
         *,
-        breach: _builtins.str = ...,
+        name: _builtins.str = ...,
         risk: Global___RiskAssessment | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["risk", b"risk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "request_id", b"request_id", "risk", b"risk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "risk", b"risk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1010,35 +1689,27 @@ class RecordAuthorityNotificationRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BREACH_FIELD_NUMBER: _builtins.int
-    AUTHORITY_FIELD_NUMBER: _builtins.int
-    NOTIFY_TIME_FIELD_NUMBER: _builtins.int
-    DELAY_REASON_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    AUTHORITY_NOTIFICATION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    breach: _builtins.str
+    name: _builtins.str
     """Required. The breach. Format: `breaches/{breach}`."""
-    authority: _builtins.str
-    """Required. Which authority, 1–200 characters."""
-    delay_reason: _builtins.str
-    """Required after 72 hours. Why it took longer, 1–2,000 characters."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
-    def notify_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When it was told, not in the future; default: now."""
+    def authority_notification(self) -> Global___AuthorityNotification:
+        """Required. Which authority was told, when."""
 
     def __init__(
         self,
         *,
-        breach: _builtins.str = ...,
-        authority: _builtins.str = ...,
-        notify_time: _timestamp_pb2.Timestamp | None = ...,
-        delay_reason: _builtins.str = ...,
+        name: _builtins.str = ...,
+        authority_notification: Global___AuthorityNotification | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["notify_time", b"notify_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authority_notification", b"authority_notification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "breach", b"breach", "delay_reason", b"delay_reason", "notify_time", b"notify_time", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_notification", b"authority_notification", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1073,15 +1744,75 @@ class RecordAuthorityNotificationResponse(_message.Message):
 Global___RecordAuthorityNotificationResponse: _TypeAlias = RecordAuthorityNotificationResponse  # noqa: Y015
 
 @_typing.final
+class RecordSubjectCommunicationRequest(_message.Message):
+    """Request of `RecordSubjectCommunication`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_COMMUNICATION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The breach. Format: `breaches/{breach}`."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def subject_communication(self) -> Global___SubjectCommunication:
+        """Required. Who was told, how and when."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        subject_communication: Global___SubjectCommunication | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["subject_communication", b"subject_communication"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id", "subject_communication", b"subject_communication"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSubjectCommunicationRequest: _TypeAlias = RecordSubjectCommunicationRequest  # noqa: Y015
+
+@_typing.final
+class RecordSubjectCommunicationResponse(_message.Message):
+    """Response of `RecordSubjectCommunication`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREACH_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def breach(self) -> Global___Breach:
+        """The breach."""
+
+    def __init__(
+        self,
+        *,
+        breach: Global___Breach | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "consistency_token", b"consistency_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSubjectCommunicationResponse: _TypeAlias = RecordSubjectCommunicationResponse  # noqa: Y015
+
+@_typing.final
 class CloseBreachRequest(_message.Message):
     """Request of `CloseBreach`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BREACH_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     LESSONS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    breach: _builtins.str
+    name: _builtins.str
     """Required. The breach. Format: `breaches/{breach}`."""
     lessons: _builtins.str
     """Required. What was learnt, 1–10,000 characters."""
@@ -1090,13 +1821,13 @@ class CloseBreachRequest(_message.Message):
     def __init__(
         self,
         *,
-        breach: _builtins.str = ...,
+        name: _builtins.str = ...,
         lessons: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "lessons", b"lessons", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lessons", b"lessons", "name", b"name", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1131,6 +1862,168 @@ class CloseBreachResponse(_message.Message):
 Global___CloseBreachResponse: _TypeAlias = CloseBreachResponse  # noqa: Y015
 
 @_typing.final
+class ReopenBreachRequest(_message.Message):
+    """Request of `ReopenBreach`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The breach. Format: `breaches/{breach}`."""
+    reason: _builtins.str
+    """Required. Why, 1–2,000 characters."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenBreachRequest: _TypeAlias = ReopenBreachRequest  # noqa: Y015
+
+@_typing.final
+class ReopenBreachResponse(_message.Message):
+    """Response of `ReopenBreach`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREACH_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def breach(self) -> Global___Breach:
+        """The breach."""
+
+    def __init__(
+        self,
+        *,
+        breach: Global___Breach | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "consistency_token", b"consistency_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenBreachResponse: _TypeAlias = ReopenBreachResponse  # noqa: Y015
+
+@_typing.final
+class GetBreachTimesRequest(_message.Message):
+    """Request of `GetBreachTimes`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The breach. Format: `breaches/{breach}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBreachTimesRequest: _TypeAlias = GetBreachTimesRequest  # noqa: Y015
+
+@_typing.final
+class GetBreachTimesResponse(_message.Message):
+    """Response of `GetBreachTimes`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREACH_TIMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def breach_times(self) -> Global___BreachTimes:
+        """The times."""
+
+    def __init__(
+        self,
+        *,
+        breach_times: Global___BreachTimes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breach_times", b"breach_times"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach_times", b"breach_times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBreachTimesResponse: _TypeAlias = GetBreachTimesResponse  # noqa: Y015
+
+@_typing.final
+class GetNoticeRequest(_message.Message):
+    """Request of `GetNotice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The notice. Format: `tenants/{tenant}/notices/{notice}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNoticeRequest: _TypeAlias = GetNoticeRequest  # noqa: Y015
+
+@_typing.final
+class GetNoticeResponse(_message.Message):
+    """Response of `GetNotice`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def notice(self) -> Global___Notice:
+        """The notice."""
+
+    def __init__(
+        self,
+        *,
+        notice: Global___Notice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetNoticeResponse: _TypeAlias = GetNoticeResponse  # noqa: Y015
+
+@_typing.final
 class ListNoticesRequest(_message.Message):
     """Request of `ListNotices`."""
 
@@ -1141,6 +2034,8 @@ class ListNoticesRequest(_message.Message):
     UNACKNOWLEDGED_ONLY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    BREACH_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     role: _types_pb2.Role.ValueType
@@ -1151,6 +2046,12 @@ class ListNoticesRequest(_message.Message):
     """Optional. Most notices in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    breach: _builtins.str
+    """Optional. Only those of this breach. Format: `breaches/{breach}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
@@ -1159,10 +2060,12 @@ class ListNoticesRequest(_message.Message):
         unacknowledged_only: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        breach: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "unacknowledged_only", b"unacknowledged_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "unacknowledged_only", b"unacknowledged_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1197,26 +2100,106 @@ class ListNoticesResponse(_message.Message):
 Global___ListNoticesResponse: _TypeAlias = ListNoticesResponse  # noqa: Y015
 
 @_typing.final
+class ListBreachNoticesRequest(_message.Message):
+    """Request of `ListBreachNotices`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    UNACKNOWLEDGED_ONLY_FIELD_NUMBER: _builtins.int
+    ESCALATED_ONLY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The breach. Format: `breaches/{breach}`."""
+    role: _types_pb2.Role.ValueType
+    """Required. The regime."""
+    unacknowledged_only: _builtins.bool
+    """True: only those that nobody acknowledged."""
+    escalated_only: _builtins.bool
+    """True: only those that were escalated."""
+    page_size: _builtins.int
+    """Optional. Most notices in one page; default 50, at most 1,000."""
+    page_token: _builtins.str
+    """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        unacknowledged_only: _builtins.bool = ...,
+        escalated_only: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "escalated_only", b"escalated_only", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "unacknowledged_only", b"unacknowledged_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBreachNoticesRequest: _TypeAlias = ListBreachNoticesRequest  # noqa: Y015
+
+@_typing.final
+class ListBreachNoticesResponse(_message.Message):
+    """Response of `ListBreachNotices`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Notice]:
+        """The notices, sorted by name; those that were superseded too."""
+
+    def __init__(
+        self,
+        *,
+        notices: _abc.Iterable[Global___Notice] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "notices", b"notices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBreachNoticesResponse: _TypeAlias = ListBreachNoticesResponse  # noqa: Y015
+
+@_typing.final
 class WatchNoticesRequest(_message.Message):
     """Request of `WatchNotices`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    TENANT_FIELD_NUMBER: _builtins.int
-    ROLE_FIELD_NUMBER: _builtins.int
-    tenant: _builtins.str
-    """Required. The tenant. Format: `tenants/{tenant}`."""
-    role: _types_pb2.Role.ValueType
-    """Required. The regime."""
+    TENANTS_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. 1–100 tenants. Format: `tenants/{tenant}`."""
+
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.Role.ValueType]:
+        """Optional. The regimes; none: both."""
+
     def __init__(
         self,
         *,
-        tenant: _builtins.str = ...,
-        role: _types_pb2.Role.ValueType = ...,
+        tenants: _abc.Iterable[_builtins.str] | None = ...,
+        roles: _abc.Iterable[_types_pb2.Role.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["role", b"role", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["roles", b"roles", "tenants", b"tenants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1224,14 +2207,14 @@ Global___WatchNoticesRequest: _TypeAlias = WatchNoticesRequest  # noqa: Y015
 
 @_typing.final
 class WatchNoticesResponse(_message.Message):
-    """Response of `WatchNotices`."""
+    """Response of `WatchNotices`: a notice, or a sign of life."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NOTICE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def notice(self) -> Global___Notice:
-        """The notice."""
+        """The notice. Unset: a sign of life."""
 
     def __init__(
         self,
@@ -1311,20 +2294,24 @@ class RedeliverNoticeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    RECEIVER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The notice. Format: `tenants/{tenant}/notices/{notice}`."""
+    receiver: _builtins.str
+    """Optional. Only to this receiver, as `NoticeDelivery` has it."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        receiver: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "receiver", b"receiver", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1337,6 +2324,9 @@ class RedeliverNoticeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUEUE_TIME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
     @_builtins.property
     def queue_time(self) -> _timestamp_pb2.Timestamp:
         """When it was queued."""
@@ -1345,14 +2335,317 @@ class RedeliverNoticeResponse(_message.Message):
         self,
         *,
         queue_time: _timestamp_pb2.Timestamp | None = ...,
+        consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["queue_time", b"queue_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["queue_time", b"queue_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "queue_time", b"queue_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RedeliverNoticeResponse: _TypeAlias = RedeliverNoticeResponse  # noqa: Y015
+
+@_typing.final
+class ListNoticeDeliveriesRequest(_message.Message):
+    """Request of `ListNoticeDeliveries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The notice. Format: `tenants/{tenant}/notices/{notice}`."""
+    page_size: _builtins.int
+    """Optional. Most deliveries in one page; default 50, at most 1,000."""
+    page_token: _builtins.str
+    """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNoticeDeliveriesRequest: _TypeAlias = ListNoticeDeliveriesRequest  # noqa: Y015
+
+@_typing.final
+class ListNoticeDeliveriesResponse(_message.Message):
+    """Response of `ListNoticeDeliveries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICE_DELIVERIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def notice_deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___NoticeDelivery]:
+        """The deliveries, newest first."""
+
+    def __init__(
+        self,
+        *,
+        notice_deliveries: _abc.Iterable[Global___NoticeDelivery] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "notice_deliveries", b"notice_deliveries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNoticeDeliveriesResponse: _TypeAlias = ListNoticeDeliveriesResponse  # noqa: Y015
+
+@_typing.final
+class AffectedGroup(_message.Message):
+    """How much of one category is concerned, in one regime (Art. 33(3)(a))."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    SUBJECT_COUNT_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    role: _types_pb2.Role.ValueType
+    """The regime."""
+    category: _builtins.str
+    """The category; empty: not known which. Format: `categories/{category}`."""
+    subject_count: _builtins.int
+    """About how many people."""
+    record_count: _builtins.int
+    """About how many records."""
+    def __init__(
+        self,
+        *,
+        role: _types_pb2.Role.ValueType = ...,
+        category: _builtins.str = ...,
+        subject_count: _builtins.int = ...,
+        record_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "record_count", b"record_count", "role", b"role", "subject_count", b"subject_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AffectedGroup: _TypeAlias = AffectedGroup  # noqa: Y015
+
+@_typing.final
+class AuthorityNotificationPaper(_message.Message):
+    """What Art. 33(3) wants an authority to be told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTROLLER_FIELD_NUMBER: _builtins.int
+    CONTACT_POINT_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    AWARENESS_TIME_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    CONSEQUENCES_FIELD_NUMBER: _builtins.int
+    MEASURES_SUMMARY_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    DELAY_REASON_FIELD_NUMBER: _builtins.int
+    EARLIER_NOTIFICATIONS_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    controller: _builtins.str
+    """The controller who notifies."""
+    contact_point: _builtins.str
+    """Whom to ask (Art. 33(3)(b))."""
+    description: _builtins.str
+    """What happened."""
+    cause: _builtins.str
+    """Why, as far as known."""
+    consequences: _builtins.str
+    """The likely consequences (Art. 33(3)(c))."""
+    measures_summary: _builtins.str
+    """The measures taken or proposed (Art. 33(3)(d))."""
+    delay_reason: _builtins.str
+    """Why it comes after 72 hours, if it does (Art. 33(1))."""
+    @_builtins.property
+    def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___BreachKind.ValueType]:
+        """What was hurt (Art. 33(3)(a))."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began, as far as known."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ended, as far as known."""
+
+    @_builtins.property
+    def awareness_time(self) -> _timestamp_pb2.Timestamp:
+        """When the controller became aware."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffectedGroup]:
+        """Whose data, and how much."""
+
+    @_builtins.property
+    def risk(self) -> Global___RiskAssessment:
+        """The risk, as it is assessed."""
+
+    @_builtins.property
+    def earlier_notifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorityNotification]:
+        """What the authority was told before, if this is a further phase (Art. 33(4))."""
+
+    @_builtins.property
+    def missing(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is not known yet and will follow, in a sentence each."""
+
+    def __init__(
+        self,
+        *,
+        controller: _builtins.str = ...,
+        contact_point: _builtins.str = ...,
+        kinds: _abc.Iterable[Global___BreachKind.ValueType] | None = ...,
+        description: _builtins.str = ...,
+        cause: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        awareness_time: _timestamp_pb2.Timestamp | None = ...,
+        groups: _abc.Iterable[Global___AffectedGroup] | None = ...,
+        consequences: _builtins.str = ...,
+        measures_summary: _builtins.str = ...,
+        risk: Global___RiskAssessment | None = ...,
+        delay_reason: _builtins.str = ...,
+        earlier_notifications: _abc.Iterable[Global___AuthorityNotification] | None = ...,
+        missing: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["awareness_time", b"awareness_time", "end_time", b"end_time", "risk", b"risk", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awareness_time", b"awareness_time", "cause", b"cause", "consequences", b"consequences", "contact_point", b"contact_point", "controller", b"controller", "delay_reason", b"delay_reason", "description", b"description", "earlier_notifications", b"earlier_notifications", "end_time", b"end_time", "groups", b"groups", "kinds", b"kinds", "measures_summary", b"measures_summary", "missing", b"missing", "risk", b"risk", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorityNotificationPaper: _TypeAlias = AuthorityNotificationPaper  # noqa: Y015
+
+@_typing.final
+class TenantNoticePaper(_message.Message):
+    """What a tenant is told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICE_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def notice(self) -> Global___Notice:
+        """The notice."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffectedGroup]:
+        """Whose data, and how much."""
+
+    def __init__(
+        self,
+        *,
+        notice: Global___Notice | None = ...,
+        groups: _abc.Iterable[Global___AffectedGroup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notice", b"notice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "notice", b"notice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TenantNoticePaper: _TypeAlias = TenantNoticePaper  # noqa: Y015
+
+@_typing.final
+class SubjectCommunicationPaper(_message.Message):
+    """What people are told, in clear and plain language (Art. 34(2))."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    CONSEQUENCES_FIELD_NUMBER: _builtins.int
+    MEASURES_SUMMARY_FIELD_NUMBER: _builtins.int
+    RECOMMENDATIONS_FIELD_NUMBER: _builtins.int
+    CONTACT_POINT_FIELD_NUMBER: _builtins.int
+    description: _builtins.str
+    """What happened."""
+    consequences: _builtins.str
+    """The likely consequences."""
+    measures_summary: _builtins.str
+    """What was done."""
+    recommendations: _builtins.str
+    """What they can do themselves."""
+    contact_point: _builtins.str
+    """Whom to ask."""
+    def __init__(
+        self,
+        *,
+        description: _builtins.str = ...,
+        consequences: _builtins.str = ...,
+        measures_summary: _builtins.str = ...,
+        recommendations: _builtins.str = ...,
+        contact_point: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consequences", b"consequences", "contact_point", b"contact_point", "description", b"description", "measures_summary", b"measures_summary", "recommendations", b"recommendations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubjectCommunicationPaper: _TypeAlias = SubjectCommunicationPaper  # noqa: Y015
+
+@_typing.final
+class RegisterEntryPaper(_message.Message):
+    """What the internal register has of a breach: facts, effects, and what was done (Art. 33(5))."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BREACH_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
+    TIMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def breach(self) -> Global___Breach:
+        """The breach."""
+
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___BreachVersion]:
+        """Its versions, newest first."""
+
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___AffectedGroup]:
+        """Whose data, and how much."""
+
+    @_builtins.property
+    def times(self) -> Global___BreachTimes:
+        """The times that were reached."""
+
+    def __init__(
+        self,
+        *,
+        breach: Global___Breach | None = ...,
+        versions: _abc.Iterable[Global___BreachVersion] | None = ...,
+        groups: _abc.Iterable[Global___AffectedGroup] | None = ...,
+        times: Global___BreachTimes | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "times", b"times"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "groups", b"groups", "times", b"times", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterEntryPaper: _TypeAlias = RegisterEntryPaper  # noqa: Y015
 
 @_typing.final
 class GetBreachPaperRequest(_message.Message):
@@ -1360,33 +2653,35 @@ class GetBreachPaperRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BREACH_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     PAPER_FIELD_NUMBER: _builtins.int
-    TENANT_FIELD_NUMBER: _builtins.int
-    FORMAT_FIELD_NUMBER: _builtins.int
     LOCALE_FIELD_NUMBER: _builtins.int
-    breach: _builtins.str
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
     """Required. The breach. Format: `breaches/{breach}`."""
     paper: Global___BreachPaper.ValueType
     """Required. Which paper."""
-    tenant: _builtins.str
-    """Required for a tenant's papers. Format: `tenants/{tenant}`."""
-    format: _catalogue_service_pb2.DocumentFormat.ValueType
-    """Required. JSON or HTML."""
     locale: _builtins.str
     """Optional. The language (BCP 47); default `en`."""
+    version: _builtins.int
+    """Optional. A past version of the breach; 0: the newest."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
-        breach: _builtins.str = ...,
+        name: _builtins.str = ...,
         paper: Global___BreachPaper.ValueType = ...,
-        tenant: _builtins.str = ...,
-        format: _catalogue_service_pb2.DocumentFormat.ValueType = ...,
         locale: _builtins.str = ...,
+        version: _builtins.int = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["breach", b"breach", "format", b"format", "locale", b"locale", "paper", b"paper", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "locale", b"locale", "name", b"name", "paper", b"paper", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1398,22 +2693,116 @@ class GetBreachPaperResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DOCUMENT_FIELD_NUMBER: _builtins.int
-    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
-    document: _builtins.bytes
-    """The document's bytes, in the format asked for."""
-    media_type: _builtins.str
-    """Its media type."""
+    AUTHORITY_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    SUBJECT_COMMUNICATION_FIELD_NUMBER: _builtins.int
+    REGISTER_ENTRY_FIELD_NUMBER: _builtins.int
+    HTML_FIELD_NUMBER: _builtins.int
+    html: _builtins.str
+    """The same as stand-alone HTML that prints well. An exercise says in every paper that it is one."""
+    @_builtins.property
+    def authority_notification(self) -> Global___AuthorityNotificationPaper:
+        """The notification to the authority."""
+
+    @_builtins.property
+    def subject_communication(self) -> Global___SubjectCommunicationPaper:
+        """The text to our own people."""
+
+    @_builtins.property
+    def register_entry(self) -> Global___RegisterEntryPaper:
+        """The entry of the register."""
+
     def __init__(
         self,
         *,
-        document: _builtins.bytes = ...,
-        media_type: _builtins.str = ...,
+        authority_notification: Global___AuthorityNotificationPaper | None = ...,
+        subject_communication: Global___SubjectCommunicationPaper | None = ...,
+        register_entry: Global___RegisterEntryPaper | None = ...,
+        html: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authority_notification", b"authority_notification", "content", b"content", "register_entry", b"register_entry", "subject_communication", b"subject_communication"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "media_type", b"media_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_notification", b"authority_notification", "content", b"content", "html", b"html", "register_entry", b"register_entry", "subject_communication", b"subject_communication"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["authority_notification", "subject_communication", "register_entry"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+Global___GetBreachPaperResponse: _TypeAlias = GetBreachPaperResponse  # noqa: Y015
+
+@_typing.final
+class GetNoticePaperRequest(_message.Message):
+    """Request of `GetNoticePaper`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PAPER_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The notice. Format: `tenants/{tenant}/notices/{notice}`."""
+    paper: Global___NoticePaper.ValueType
+    """Required. Which paper."""
+    locale: _builtins.str
+    """Optional. The language (BCP 47); default `en`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        paper: Global___NoticePaper.ValueType = ...,
+        locale: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "locale", b"locale", "name", b"name", "paper", b"paper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___GetBreachPaperResponse: _TypeAlias = GetBreachPaperResponse  # noqa: Y015
+Global___GetNoticePaperRequest: _TypeAlias = GetNoticePaperRequest  # noqa: Y015
+
+@_typing.final
+class GetNoticePaperResponse(_message.Message):
+    """Response of `GetNoticePaper`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_NOTICE_FIELD_NUMBER: _builtins.int
+    AUTHORITY_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    SUBJECT_COMMUNICATION_FIELD_NUMBER: _builtins.int
+    HTML_FIELD_NUMBER: _builtins.int
+    html: _builtins.str
+    """The same as stand-alone HTML that prints well. An exercise says in every paper that it is one."""
+    @_builtins.property
+    def tenant_notice(self) -> Global___TenantNoticePaper:
+        """The notice."""
+
+    @_builtins.property
+    def authority_notification(self) -> Global___AuthorityNotificationPaper:
+        """The draft of a notification to the tenant's authority."""
+
+    @_builtins.property
+    def subject_communication(self) -> Global___SubjectCommunicationPaper:
+        """The draft of a text to the tenant's people."""
+
+    def __init__(
+        self,
+        *,
+        tenant_notice: Global___TenantNoticePaper | None = ...,
+        authority_notification: Global___AuthorityNotificationPaper | None = ...,
+        subject_communication: Global___SubjectCommunicationPaper | None = ...,
+        html: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authority_notification", b"authority_notification", "content", b"content", "subject_communication", b"subject_communication", "tenant_notice", b"tenant_notice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority_notification", b"authority_notification", "content", b"content", "html", b"html", "subject_communication", b"subject_communication", "tenant_notice", b"tenant_notice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["tenant_notice", "authority_notification", "subject_communication"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+Global___GetNoticePaperResponse: _TypeAlias = GetNoticePaperResponse  # noqa: Y015

@@ -28,6 +28,10 @@ if _version_not_supported:
 class BreachServiceStub:
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
+
+    What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
+    `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
+    `breach.notice_escalated`.
     """
 
     def __init__(self, channel):
@@ -50,6 +54,11 @@ class BreachServiceStub:
                 '/privacyrights.v1.BreachService/ListBreaches',
                 request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachesRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachesResponse.FromString,
+                _registered_method=True)
+        self.ListBreachVersions = channel.unary_unary(
+                '/privacyrights.v1.BreachService/ListBreachVersions',
+                request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachVersionsRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachVersionsResponse.FromString,
                 _registered_method=True)
         self.UpdateBreach = channel.unary_unary(
                 '/privacyrights.v1.BreachService/UpdateBreach',
@@ -81,15 +90,40 @@ class BreachServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.RecordAuthorityNotificationRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.RecordAuthorityNotificationResponse.FromString,
                 _registered_method=True)
+        self.RecordSubjectCommunication = channel.unary_unary(
+                '/privacyrights.v1.BreachService/RecordSubjectCommunication',
+                request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.RecordSubjectCommunicationRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.RecordSubjectCommunicationResponse.FromString,
+                _registered_method=True)
         self.CloseBreach = channel.unary_unary(
                 '/privacyrights.v1.BreachService/CloseBreach',
                 request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.CloseBreachRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.CloseBreachResponse.FromString,
                 _registered_method=True)
+        self.ReopenBreach = channel.unary_unary(
+                '/privacyrights.v1.BreachService/ReopenBreach',
+                request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ReopenBreachRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ReopenBreachResponse.FromString,
+                _registered_method=True)
+        self.GetBreachTimes = channel.unary_unary(
+                '/privacyrights.v1.BreachService/GetBreachTimes',
+                request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.GetBreachTimesRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.GetBreachTimesResponse.FromString,
+                _registered_method=True)
+        self.GetNotice = channel.unary_unary(
+                '/privacyrights.v1.BreachService/GetNotice',
+                request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.GetNoticeRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.GetNoticeResponse.FromString,
+                _registered_method=True)
         self.ListNotices = channel.unary_unary(
                 '/privacyrights.v1.BreachService/ListNotices',
                 request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListNoticesRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListNoticesResponse.FromString,
+                _registered_method=True)
+        self.ListBreachNotices = channel.unary_unary(
+                '/privacyrights.v1.BreachService/ListBreachNotices',
+                request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachNoticesRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachNoticesResponse.FromString,
                 _registered_method=True)
         self.WatchNotices = channel.unary_stream(
                 '/privacyrights.v1.BreachService/WatchNotices',
@@ -106,16 +140,30 @@ class BreachServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.RedeliverNoticeRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.RedeliverNoticeResponse.FromString,
                 _registered_method=True)
+        self.ListNoticeDeliveries = channel.unary_unary(
+                '/privacyrights.v1.BreachService/ListNoticeDeliveries',
+                request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListNoticeDeliveriesRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListNoticeDeliveriesResponse.FromString,
+                _registered_method=True)
         self.GetBreachPaper = channel.unary_unary(
                 '/privacyrights.v1.BreachService/GetBreachPaper',
                 request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.GetBreachPaperRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.GetBreachPaperResponse.FromString,
+                _registered_method=True)
+        self.GetNoticePaper = channel.unary_unary(
+                '/privacyrights.v1.BreachService/GetNoticePaper',
+                request_serializer=privacyrights_dot_v1_dot_breach__service__pb2.GetNoticePaperRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.GetNoticePaperResponse.FromString,
                 _registered_method=True)
 
 
 class BreachServiceServicer:
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
+
+    What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
+    `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
+    `breach.notice_escalated`.
     """
 
     def ReportBreach(self, request, context):
@@ -136,7 +184,7 @@ class BreachServiceServicer:
         """Returns a breach as it is known now, or as a past version had it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,7 +194,19 @@ class BreachServiceServicer:
         """Lists breaches, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBreachVersions(self, request, context):
+        """Lists the versions of a breach, newest first: what each changed, when, by whom and why. None is
+        ever rewritten; `GetBreach` has each of them.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, BREACH_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,10 +214,12 @@ class BreachServiceServicer:
 
     def UpdateBreach(self, request, context):
         """Adds what has become known since (Art. 33(4)): a new version, and notices that supersede the
-        earlier ones.
+        earlier ones. A tenant that turns out not to be affected gets a last one that says so.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND / CATEGORY_NOT_FOUND / PURPOSE_NOT_FOUND /
+        HOLDER_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED / ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -165,7 +227,8 @@ class BreachServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddAffectedSubjects(self, request_iterator, context):
-        """Adds affected people by their identifiers, any number of them.
+        """Adds affected people by their identifiers, any number of them. When the caller ends the stream,
+        a new version is made, and notices that supersede those of the tenants concerned.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
@@ -176,11 +239,11 @@ class BreachServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamAffectedSubjects(self, request, context):
-        """Streams a tenant's own affected people, as references or identifiers. Each is a disclosure.
+        """Streams the affected people of a notice: a tenant's own, as references or with its own ids of
+        them. The latter is a disclosure of each.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID.
-        - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,10 +272,23 @@ class BreachServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordAuthorityNotification(self, request, context):
-        """Records that an authority was notified, with the reasons for a delay beyond 72 hours (Art. 33(1)).
+        """Records that an authority was notified, with the reasons for a delay beyond 72 hours (Art.
+        33(1)). In phases it is notified several times (Art. 33(4)), also after the breach was closed.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordSubjectCommunication(self, request, context):
+        """Records that people were told (Art. 34(1)), or why they need not be (Art. 34(3)).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -230,20 +306,65 @@ class BreachServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReopenBreach(self, request, context):
+        """Opens a closed breach again, since more has become known.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is not closed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBreachTimes(self, request, context):
+        """Returns the times that were reached, from awareness to the last acknowledgement: what an
+        exercise is for, and what shows that nobody was told with undue delay.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNotice(self, request, context):
+        """Returns a notice.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListNotices(self, request, context):
         """Lists a tenant's notices, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBreachNotices(self, request, context):
+        """Lists the notices of a breach, sorted by name: who was told, and who has not acknowledged.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, BREACH_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchNotices(self, request, context):
-        """Streams a tenant's notices: first those that nobody acknowledged, then new ones as they are made.
-        Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice comes
-        at least once, whoever acknowledges it, and again on every new stream until it is acknowledged.
+        """Streams tenants' notices: first those that nobody acknowledged, then new ones as they are made.
+        Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice
+        comes at least once, whoever acknowledges it, and again on every new stream until it is
+        acknowledged.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -264,7 +385,7 @@ class BreachServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RedeliverNotice(self, request, context):
-        """Delivers a notice once more, through every channel.
+        """Delivers a notice once more, through every channel or one of them.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
@@ -274,12 +395,35 @@ class BreachServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetBreachPaper(self, request, context):
-        """Returns a paper of a breach: the authority notification, the tenant's notice, the text to data
-        subjects, or the entry of the internal register.
+    def ListNoticeDeliveries(self, request, context):
+        """Lists how a notice was delivered, channel by channel, newest first. The single tries of a
+        webhook are in `FeedService.ListWebhookDeliveries`.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, NOTICE_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBreachPaper(self, request, context):
+        """Returns a paper of the platform about a breach: the notification to the authority, the text to
+        our own people, or the entry of the internal register.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNoticePaper(self, request, context):
+        """Returns a paper for one tenant, out of its own part of a breach: its notice, and drafts of what
+        it owes its authority and its people as their controller.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -302,6 +446,11 @@ def add_BreachServiceServicer_to_server(servicer, server):
                     servicer.ListBreaches,
                     request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachesRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachesResponse.SerializeToString,
+            ),
+            'ListBreachVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBreachVersions,
+                    request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachVersionsRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachVersionsResponse.SerializeToString,
             ),
             'UpdateBreach': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateBreach,
@@ -333,15 +482,40 @@ def add_BreachServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.RecordAuthorityNotificationRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.RecordAuthorityNotificationResponse.SerializeToString,
             ),
+            'RecordSubjectCommunication': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordSubjectCommunication,
+                    request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.RecordSubjectCommunicationRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.RecordSubjectCommunicationResponse.SerializeToString,
+            ),
             'CloseBreach': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseBreach,
                     request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.CloseBreachRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.CloseBreachResponse.SerializeToString,
             ),
+            'ReopenBreach': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenBreach,
+                    request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ReopenBreachRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ReopenBreachResponse.SerializeToString,
+            ),
+            'GetBreachTimes': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBreachTimes,
+                    request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.GetBreachTimesRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.GetBreachTimesResponse.SerializeToString,
+            ),
+            'GetNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNotice,
+                    request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.GetNoticeRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.GetNoticeResponse.SerializeToString,
+            ),
             'ListNotices': grpc.unary_unary_rpc_method_handler(
                     servicer.ListNotices,
                     request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListNoticesRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListNoticesResponse.SerializeToString,
+            ),
+            'ListBreachNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBreachNotices,
+                    request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachNoticesRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListBreachNoticesResponse.SerializeToString,
             ),
             'WatchNotices': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchNotices,
@@ -358,10 +532,20 @@ def add_BreachServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.RedeliverNoticeRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.RedeliverNoticeResponse.SerializeToString,
             ),
+            'ListNoticeDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNoticeDeliveries,
+                    request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.ListNoticeDeliveriesRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.ListNoticeDeliveriesResponse.SerializeToString,
+            ),
             'GetBreachPaper': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBreachPaper,
                     request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.GetBreachPaperRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.GetBreachPaperResponse.SerializeToString,
+            ),
+            'GetNoticePaper': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNoticePaper,
+                    request_deserializer=privacyrights_dot_v1_dot_breach__service__pb2.GetNoticePaperRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_breach__service__pb2.GetNoticePaperResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -374,6 +558,10 @@ def add_BreachServiceServicer_to_server(servicer, server):
 class BreachService:
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
+
+    What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
+    `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
+    `breach.notice_escalated`.
     """
 
     @staticmethod
@@ -447,6 +635,33 @@ class BreachService:
             '/privacyrights.v1.BreachService/ListBreaches',
             privacyrights_dot_v1_dot_breach__service__pb2.ListBreachesRequest.SerializeToString,
             privacyrights_dot_v1_dot_breach__service__pb2.ListBreachesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBreachVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.BreachService/ListBreachVersions',
+            privacyrights_dot_v1_dot_breach__service__pb2.ListBreachVersionsRequest.SerializeToString,
+            privacyrights_dot_v1_dot_breach__service__pb2.ListBreachVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -620,6 +835,33 @@ class BreachService:
             _registered_method=True)
 
     @staticmethod
+    def RecordSubjectCommunication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.BreachService/RecordSubjectCommunication',
+            privacyrights_dot_v1_dot_breach__service__pb2.RecordSubjectCommunicationRequest.SerializeToString,
+            privacyrights_dot_v1_dot_breach__service__pb2.RecordSubjectCommunicationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CloseBreach(request,
             target,
             options=(),
@@ -647,6 +889,87 @@ class BreachService:
             _registered_method=True)
 
     @staticmethod
+    def ReopenBreach(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.BreachService/ReopenBreach',
+            privacyrights_dot_v1_dot_breach__service__pb2.ReopenBreachRequest.SerializeToString,
+            privacyrights_dot_v1_dot_breach__service__pb2.ReopenBreachResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBreachTimes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.BreachService/GetBreachTimes',
+            privacyrights_dot_v1_dot_breach__service__pb2.GetBreachTimesRequest.SerializeToString,
+            privacyrights_dot_v1_dot_breach__service__pb2.GetBreachTimesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.BreachService/GetNotice',
+            privacyrights_dot_v1_dot_breach__service__pb2.GetNoticeRequest.SerializeToString,
+            privacyrights_dot_v1_dot_breach__service__pb2.GetNoticeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListNotices(request,
             target,
             options=(),
@@ -663,6 +986,33 @@ class BreachService:
             '/privacyrights.v1.BreachService/ListNotices',
             privacyrights_dot_v1_dot_breach__service__pb2.ListNoticesRequest.SerializeToString,
             privacyrights_dot_v1_dot_breach__service__pb2.ListNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBreachNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.BreachService/ListBreachNotices',
+            privacyrights_dot_v1_dot_breach__service__pb2.ListBreachNoticesRequest.SerializeToString,
+            privacyrights_dot_v1_dot_breach__service__pb2.ListBreachNoticesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -755,6 +1105,33 @@ class BreachService:
             _registered_method=True)
 
     @staticmethod
+    def ListNoticeDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.BreachService/ListNoticeDeliveries',
+            privacyrights_dot_v1_dot_breach__service__pb2.ListNoticeDeliveriesRequest.SerializeToString,
+            privacyrights_dot_v1_dot_breach__service__pb2.ListNoticeDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetBreachPaper(request,
             target,
             options=(),
@@ -771,6 +1148,33 @@ class BreachService:
             '/privacyrights.v1.BreachService/GetBreachPaper',
             privacyrights_dot_v1_dot_breach__service__pb2.GetBreachPaperRequest.SerializeToString,
             privacyrights_dot_v1_dot_breach__service__pb2.GetBreachPaperResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNoticePaper(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.BreachService/GetNoticePaper',
+            privacyrights_dot_v1_dot_breach__service__pb2.GetNoticePaperRequest.SerializeToString,
+            privacyrights_dot_v1_dot_breach__service__pb2.GetNoticePaperResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,6 +29,10 @@ GRPC_VERSION: str
 class BreachServiceStub:
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
+
+    What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
+    `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
+    `breach.notice_escalated`.
     """
 
     @_typing.overload
@@ -49,35 +53,46 @@ class BreachServiceStub:
     """Returns a breach as it is known now, or as a past version had it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
     """
     ListBreaches: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.ListBreachesRequest, _breach_service_pb2.ListBreachesResponse]
     """Lists breaches, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    """
+    ListBreachVersions: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.ListBreachVersionsRequest, _breach_service_pb2.ListBreachVersionsResponse]
+    """Lists the versions of a breach, newest first: what each changed, when, by whom and why. None is
+    ever rewritten; `GetBreach` has each of them.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, BREACH_NOT_FOUND.
     """
     UpdateBreach: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.UpdateBreachRequest, _breach_service_pb2.UpdateBreachResponse]
     """Adds what has become known since (Art. 33(4)): a new version, and notices that supersede the
-    earlier ones.
+    earlier ones. A tenant that turns out not to be affected gets a last one that says so.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND / CATEGORY_NOT_FOUND / PURPOSE_NOT_FOUND /
+      HOLDER_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED / ETAG_MISMATCH.
     """
     AddAffectedSubjects: _grpc.StreamUnaryMultiCallable[_breach_service_pb2.AddAffectedSubjectsRequest, _breach_service_pb2.AddAffectedSubjectsResponse]
-    """Adds affected people by their identifiers, any number of them.
+    """Adds affected people by their identifiers, any number of them. When the caller ends the stream,
+    a new version is made, and notices that supersede those of the tenants concerned.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED.
     """
     StreamAffectedSubjects: _grpc.UnaryStreamMultiCallable[_breach_service_pb2.StreamAffectedSubjectsRequest, _breach_service_pb2.StreamAffectedSubjectsResponse]
-    """Streams a tenant's own affected people, as references or identifiers. Each is a disclosure.
+    """Streams the affected people of a notice: a tenant's own, as references or with its own ids of
+    them. The latter is a disclosure of each.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID.
-    - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
     """
     LogBreachMeasure: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.LogBreachMeasureRequest, _breach_service_pb2.LogBreachMeasureResponse]
     """Logs a step of containment, investigation, mitigation or remediation; a breach takes 200.
@@ -94,10 +109,19 @@ class BreachServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED.
     """
     RecordAuthorityNotification: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.RecordAuthorityNotificationRequest, _breach_service_pb2.RecordAuthorityNotificationResponse]
-    """Records that an authority was notified, with the reasons for a delay beyond 72 hours (Art. 33(1)).
+    """Records that an authority was notified, with the reasons for a delay beyond 72 hours (Art.
+    33(1)). In phases it is notified several times (Art. 33(4)), also after the breach was closed.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    """
+    RecordSubjectCommunication: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.RecordSubjectCommunicationRequest, _breach_service_pb2.RecordSubjectCommunicationResponse]
+    """Records that people were told (Art. 34(1)), or why they need not be (Art. 34(3)).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     CloseBreach: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.CloseBreachRequest, _breach_service_pb2.CloseBreachResponse]
@@ -107,16 +131,45 @@ class BreachServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED.
     """
+    ReopenBreach: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.ReopenBreachRequest, _breach_service_pb2.ReopenBreachResponse]
+    """Opens a closed breach again, since more has become known.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is not closed.
+    """
+    GetBreachTimes: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.GetBreachTimesRequest, _breach_service_pb2.GetBreachTimesResponse]
+    """Returns the times that were reached, from awareness to the last acknowledgement: what an
+    exercise is for, and what shows that nobody was told with undue delay.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+    """
+    GetNotice: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.GetNoticeRequest, _breach_service_pb2.GetNoticeResponse]
+    """Returns a notice.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
+    """
     ListNotices: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.ListNoticesRequest, _breach_service_pb2.ListNoticesResponse]
     """Lists a tenant's notices, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
+    """
+    ListBreachNotices: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.ListBreachNoticesRequest, _breach_service_pb2.ListBreachNoticesResponse]
+    """Lists the notices of a breach, sorted by name: who was told, and who has not acknowledged.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, BREACH_NOT_FOUND.
     """
     WatchNotices: _grpc.UnaryStreamMultiCallable[_breach_service_pb2.WatchNoticesRequest, _breach_service_pb2.WatchNoticesResponse]
-    """Streams a tenant's notices: first those that nobody acknowledged, then new ones as they are made.
-    Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice comes
-    at least once, whoever acknowledges it, and again on every new stream until it is acknowledged.
+    """Streams tenants' notices: first those that nobody acknowledged, then new ones as they are made.
+    Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice
+    comes at least once, whoever acknowledges it, and again on every new stream until it is
+    acknowledged.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -129,24 +182,43 @@ class BreachServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     RedeliverNotice: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.RedeliverNoticeRequest, _breach_service_pb2.RedeliverNoticeResponse]
-    """Delivers a notice once more, through every channel.
+    """Delivers a notice once more, through every channel or one of them.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
-    GetBreachPaper: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.GetBreachPaperRequest, _breach_service_pb2.GetBreachPaperResponse]
-    """Returns a paper of a breach: the authority notification, the tenant's notice, the text to data
-    subjects, or the entry of the internal register.
+    ListNoticeDeliveries: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.ListNoticeDeliveriesRequest, _breach_service_pb2.ListNoticeDeliveriesResponse]
+    """Lists how a notice was delivered, channel by channel, newest first. The single tries of a
+    webhook are in `FeedService.ListWebhookDeliveries`.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, NOTICE_NOT_FOUND.
+    """
+    GetBreachPaper: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.GetBreachPaperRequest, _breach_service_pb2.GetBreachPaperResponse]
+    """Returns a paper of the platform about a breach: the notification to the authority, the text to
+    our own people, or the entry of the internal register.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+    """
+    GetNoticePaper: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.GetNoticePaperRequest, _breach_service_pb2.GetNoticePaperResponse]
+    """Returns a paper for one tenant, out of its own part of a breach: its notice, and drafts of what
+    it owes its authority and its people as their controller.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
     """
 
 @_typing.type_check_only
 class BreachServiceAsyncStub(BreachServiceStub):
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
+
+    What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
+    `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
+    `breach.notice_escalated`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -164,35 +236,46 @@ class BreachServiceAsyncStub(BreachServiceStub):
     """Returns a breach as it is known now, or as a past version had it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
     """
     ListBreaches: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.ListBreachesRequest, _breach_service_pb2.ListBreachesResponse]  # type: ignore[assignment]
     """Lists breaches, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    """
+    ListBreachVersions: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.ListBreachVersionsRequest, _breach_service_pb2.ListBreachVersionsResponse]  # type: ignore[assignment]
+    """Lists the versions of a breach, newest first: what each changed, when, by whom and why. None is
+    ever rewritten; `GetBreach` has each of them.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, BREACH_NOT_FOUND.
     """
     UpdateBreach: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.UpdateBreachRequest, _breach_service_pb2.UpdateBreachResponse]  # type: ignore[assignment]
     """Adds what has become known since (Art. 33(4)): a new version, and notices that supersede the
-    earlier ones.
+    earlier ones. A tenant that turns out not to be affected gets a last one that says so.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND / CATEGORY_NOT_FOUND / PURPOSE_NOT_FOUND /
+      HOLDER_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED / ETAG_MISMATCH.
     """
     AddAffectedSubjects: _aio.StreamUnaryMultiCallable[_breach_service_pb2.AddAffectedSubjectsRequest, _breach_service_pb2.AddAffectedSubjectsResponse]  # type: ignore[assignment]
-    """Adds affected people by their identifiers, any number of them.
+    """Adds affected people by their identifiers, any number of them. When the caller ends the stream,
+    a new version is made, and notices that supersede those of the tenants concerned.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED.
     """
     StreamAffectedSubjects: _aio.UnaryStreamMultiCallable[_breach_service_pb2.StreamAffectedSubjectsRequest, _breach_service_pb2.StreamAffectedSubjectsResponse]  # type: ignore[assignment]
-    """Streams a tenant's own affected people, as references or identifiers. Each is a disclosure.
+    """Streams the affected people of a notice: a tenant's own, as references or with its own ids of
+    them. The latter is a disclosure of each.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID.
-    - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
     """
     LogBreachMeasure: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.LogBreachMeasureRequest, _breach_service_pb2.LogBreachMeasureResponse]  # type: ignore[assignment]
     """Logs a step of containment, investigation, mitigation or remediation; a breach takes 200.
@@ -209,10 +292,19 @@ class BreachServiceAsyncStub(BreachServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED.
     """
     RecordAuthorityNotification: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.RecordAuthorityNotificationRequest, _breach_service_pb2.RecordAuthorityNotificationResponse]  # type: ignore[assignment]
-    """Records that an authority was notified, with the reasons for a delay beyond 72 hours (Art. 33(1)).
+    """Records that an authority was notified, with the reasons for a delay beyond 72 hours (Art.
+    33(1)). In phases it is notified several times (Art. 33(4)), also after the breach was closed.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    """
+    RecordSubjectCommunication: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.RecordSubjectCommunicationRequest, _breach_service_pb2.RecordSubjectCommunicationResponse]  # type: ignore[assignment]
+    """Records that people were told (Art. 34(1)), or why they need not be (Art. 34(3)).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     CloseBreach: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.CloseBreachRequest, _breach_service_pb2.CloseBreachResponse]  # type: ignore[assignment]
@@ -222,16 +314,45 @@ class BreachServiceAsyncStub(BreachServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED.
     """
+    ReopenBreach: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.ReopenBreachRequest, _breach_service_pb2.ReopenBreachResponse]  # type: ignore[assignment]
+    """Opens a closed breach again, since more has become known.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is not closed.
+    """
+    GetBreachTimes: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.GetBreachTimesRequest, _breach_service_pb2.GetBreachTimesResponse]  # type: ignore[assignment]
+    """Returns the times that were reached, from awareness to the last acknowledgement: what an
+    exercise is for, and what shows that nobody was told with undue delay.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+    """
+    GetNotice: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.GetNoticeRequest, _breach_service_pb2.GetNoticeResponse]  # type: ignore[assignment]
+    """Returns a notice.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
+    """
     ListNotices: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.ListNoticesRequest, _breach_service_pb2.ListNoticesResponse]  # type: ignore[assignment]
     """Lists a tenant's notices, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
+    """
+    ListBreachNotices: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.ListBreachNoticesRequest, _breach_service_pb2.ListBreachNoticesResponse]  # type: ignore[assignment]
+    """Lists the notices of a breach, sorted by name: who was told, and who has not acknowledged.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, BREACH_NOT_FOUND.
     """
     WatchNotices: _aio.UnaryStreamMultiCallable[_breach_service_pb2.WatchNoticesRequest, _breach_service_pb2.WatchNoticesResponse]  # type: ignore[assignment]
-    """Streams a tenant's notices: first those that nobody acknowledged, then new ones as they are made.
-    Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice comes
-    at least once, whoever acknowledges it, and again on every new stream until it is acknowledged.
+    """Streams tenants' notices: first those that nobody acknowledged, then new ones as they are made.
+    Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice
+    comes at least once, whoever acknowledges it, and again on every new stream until it is
+    acknowledged.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -244,23 +365,42 @@ class BreachServiceAsyncStub(BreachServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     RedeliverNotice: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.RedeliverNoticeRequest, _breach_service_pb2.RedeliverNoticeResponse]  # type: ignore[assignment]
-    """Delivers a notice once more, through every channel.
+    """Delivers a notice once more, through every channel or one of them.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
-    GetBreachPaper: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.GetBreachPaperRequest, _breach_service_pb2.GetBreachPaperResponse]  # type: ignore[assignment]
-    """Returns a paper of a breach: the authority notification, the tenant's notice, the text to data
-    subjects, or the entry of the internal register.
+    ListNoticeDeliveries: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.ListNoticeDeliveriesRequest, _breach_service_pb2.ListNoticeDeliveriesResponse]  # type: ignore[assignment]
+    """Lists how a notice was delivered, channel by channel, newest first. The single tries of a
+    webhook are in `FeedService.ListWebhookDeliveries`.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, NOTICE_NOT_FOUND.
+    """
+    GetBreachPaper: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.GetBreachPaperRequest, _breach_service_pb2.GetBreachPaperResponse]  # type: ignore[assignment]
+    """Returns a paper of the platform about a breach: the notification to the authority, the text to
+    our own people, or the entry of the internal register.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+    """
+    GetNoticePaper: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.GetNoticePaperRequest, _breach_service_pb2.GetNoticePaperResponse]  # type: ignore[assignment]
+    """Returns a paper for one tenant, out of its own part of a breach: its notice, and drafts of what
+    it owes its authority and its people as their controller.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
     """
 
 class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
+
+    What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
+    `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
+    `breach.notice_escalated`.
     """
 
     @_abc_1.abstractmethod
@@ -288,7 +428,7 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a breach as it is known now, or as a past version had it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -300,7 +440,21 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists breaches, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBreachVersions(
+        self,
+        request: _breach_service_pb2.ListBreachVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_breach_service_pb2.ListBreachVersionsResponse, _abc.Awaitable[_breach_service_pb2.ListBreachVersionsResponse]]:
+        """Lists the versions of a breach, newest first: what each changed, when, by whom and why. None is
+        ever rewritten; `GetBreach` has each of them.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, BREACH_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -310,10 +464,12 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_breach_service_pb2.UpdateBreachResponse, _abc.Awaitable[_breach_service_pb2.UpdateBreachResponse]]:
         """Adds what has become known since (Art. 33(4)): a new version, and notices that supersede the
-        earlier ones.
+        earlier ones. A tenant that turns out not to be affected gets a last one that says so.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND / CATEGORY_NOT_FOUND / PURPOSE_NOT_FOUND /
+          HOLDER_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, BREACH_CLOSED / ETAG_MISMATCH.
         """
 
@@ -323,7 +479,8 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_breach_service_pb2.AddAffectedSubjectsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_breach_service_pb2.AddAffectedSubjectsResponse, _abc.Awaitable[_breach_service_pb2.AddAffectedSubjectsResponse]]:
-        """Adds affected people by their identifiers, any number of them.
+        """Adds affected people by their identifiers, any number of them. When the caller ends the stream,
+        a new version is made, and notices that supersede those of the tenants concerned.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
@@ -336,11 +493,11 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _breach_service_pb2.StreamAffectedSubjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_breach_service_pb2.StreamAffectedSubjectsResponse], _abc.AsyncIterator[_breach_service_pb2.StreamAffectedSubjectsResponse]]:
-        """Streams a tenant's own affected people, as references or identifiers. Each is a disclosure.
+        """Streams the affected people of a notice: a tenant's own, as references or with its own ids of
+        them. The latter is a disclosure of each.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID.
-        - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -375,10 +532,25 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _breach_service_pb2.RecordAuthorityNotificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_breach_service_pb2.RecordAuthorityNotificationResponse, _abc.Awaitable[_breach_service_pb2.RecordAuthorityNotificationResponse]]:
-        """Records that an authority was notified, with the reasons for a delay beyond 72 hours (Art. 33(1)).
+        """Records that an authority was notified, with the reasons for a delay beyond 72 hours (Art.
+        33(1)). In phases it is notified several times (Art. 33(4)), also after the breach was closed.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, BREACH_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordSubjectCommunication(
+        self,
+        request: _breach_service_pb2.RecordSubjectCommunicationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_breach_service_pb2.RecordSubjectCommunicationResponse, _abc.Awaitable[_breach_service_pb2.RecordSubjectCommunicationResponse]]:
+        """Records that people were told (Art. 34(1)), or why they need not be (Art. 34(3)).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
 
@@ -396,6 +568,44 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ReopenBreach(
+        self,
+        request: _breach_service_pb2.ReopenBreachRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_breach_service_pb2.ReopenBreachResponse, _abc.Awaitable[_breach_service_pb2.ReopenBreachResponse]]:
+        """Opens a closed breach again, since more has become known.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is not closed.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBreachTimes(
+        self,
+        request: _breach_service_pb2.GetBreachTimesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_breach_service_pb2.GetBreachTimesResponse, _abc.Awaitable[_breach_service_pb2.GetBreachTimesResponse]]:
+        """Returns the times that were reached, from awareness to the last acknowledgement: what an
+        exercise is for, and what shows that nobody was told with undue delay.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetNotice(
+        self,
+        request: _breach_service_pb2.GetNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_breach_service_pb2.GetNoticeResponse, _abc.Awaitable[_breach_service_pb2.GetNoticeResponse]]:
+        """Returns a notice.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def ListNotices(
         self,
         request: _breach_service_pb2.ListNoticesRequest,
@@ -404,7 +614,21 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a tenant's notices, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBreachNotices(
+        self,
+        request: _breach_service_pb2.ListBreachNoticesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_breach_service_pb2.ListBreachNoticesResponse, _abc.Awaitable[_breach_service_pb2.ListBreachNoticesResponse]]:
+        """Lists the notices of a breach, sorted by name: who was told, and who has not acknowledged.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, BREACH_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -413,9 +637,10 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _breach_service_pb2.WatchNoticesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_breach_service_pb2.WatchNoticesResponse], _abc.AsyncIterator[_breach_service_pb2.WatchNoticesResponse]]:
-        """Streams a tenant's notices: first those that nobody acknowledged, then new ones as they are made.
-        Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice comes
-        at least once, whoever acknowledges it, and again on every new stream until it is acknowledged.
+        """Streams tenants' notices: first those that nobody acknowledged, then new ones as they are made.
+        Ends only when either side hangs up; a server that stops does so with UNAVAILABLE. A notice
+        comes at least once, whoever acknowledges it, and again on every new stream until it is
+        acknowledged.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -440,11 +665,25 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _breach_service_pb2.RedeliverNoticeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_breach_service_pb2.RedeliverNoticeResponse, _abc.Awaitable[_breach_service_pb2.RedeliverNoticeResponse]]:
-        """Delivers a notice once more, through every channel.
+        """Delivers a notice once more, through every channel or one of them.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListNoticeDeliveries(
+        self,
+        request: _breach_service_pb2.ListNoticeDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_breach_service_pb2.ListNoticeDeliveriesResponse, _abc.Awaitable[_breach_service_pb2.ListNoticeDeliveriesResponse]]:
+        """Lists how a notice was delivered, channel by channel, newest first. The single tries of a
+        webhook are in `FeedService.ListWebhookDeliveries`.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, NOTICE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -453,11 +692,24 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _breach_service_pb2.GetBreachPaperRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_breach_service_pb2.GetBreachPaperResponse, _abc.Awaitable[_breach_service_pb2.GetBreachPaperResponse]]:
-        """Returns a paper of a breach: the authority notification, the tenant's notice, the text to data
-        subjects, or the entry of the internal register.
+        """Returns a paper of the platform about a breach: the notification to the authority, the text to
+        our own people, or the entry of the internal register.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, BREACH_NOT_FOUND / TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, BREACH_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetNoticePaper(
+        self,
+        request: _breach_service_pb2.GetNoticePaperRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_breach_service_pb2.GetNoticePaperResponse, _abc.Awaitable[_breach_service_pb2.GetNoticePaperResponse]]:
+        """Returns a paper for one tenant, out of its own part of a breach: its notice, and drafts of what
+        it owes its authority and its people as their controller.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, NOTICE_NOT_FOUND.
         """
 
 def add_BreachServiceServicer_to_server(servicer: BreachServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

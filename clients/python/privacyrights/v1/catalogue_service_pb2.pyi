@@ -119,6 +119,12 @@ class _RetentionAnchorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reten
     """The last interaction of any chatbot of the tenant if it has one, else the subject's own last
     connection.
     """
+    RETENTION_ANCHOR_RECORDING: _RetentionAnchor.ValueType  # 3
+    """When the record was made."""
+    RETENTION_ANCHOR_ERASURE: _RetentionAnchor.ValueType  # 4
+    """When the subject's life ended: for what proves what was done, and is kept without the data."""
+    RETENTION_ANCHOR_CLOSING: _RetentionAnchor.ValueType  # 5
+    """When the matter was closed: a request answered, an inquiry closed, a consent ended."""
 
 class RetentionAnchor(_RetentionAnchor, metaclass=_RetentionAnchorEnumTypeWrapper):
     """What a retention period is counted from."""
@@ -131,7 +137,57 @@ RETENTION_ANCHOR_TENANT_CHATBOTS_ELSE_CONNECTION: RetentionAnchor.ValueType  # 2
 """The last interaction of any chatbot of the tenant if it has one, else the subject's own last
 connection.
 """
+RETENTION_ANCHOR_RECORDING: RetentionAnchor.ValueType  # 3
+"""When the record was made."""
+RETENTION_ANCHOR_ERASURE: RetentionAnchor.ValueType  # 4
+"""When the subject's life ended: for what proves what was done, and is kept without the data."""
+RETENTION_ANCHOR_CLOSING: RetentionAnchor.ValueType  # 5
+"""When the matter was closed: a request answered, an inquiry closed, a consent ended."""
 Global___RetentionAnchor: _TypeAlias = RetentionAnchor  # noqa: Y015
+
+class _RetentionObject:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RetentionObjectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RetentionObject.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RETENTION_OBJECT_UNSPECIFIED: _RetentionObject.ValueType  # 0
+    """The subjects' data."""
+    RETENTION_OBJECT_CONSENT_HISTORY: _RetentionObject.ValueType  # 1
+    """The history of consents."""
+    RETENTION_OBJECT_RIGHTS_REQUESTS: _RetentionObject.ValueType  # 2
+    """Rights requests."""
+    RETENTION_OBJECT_EXPORTS: _RetentionObject.ValueType  # 3
+    """The exports of rights requests."""
+    RETENTION_OBJECT_INQUIRIES: _RetentionObject.ValueType  # 4
+    """Tenants' inquiries."""
+    RETENTION_OBJECT_HOLDER_EVIDENCE: _RetentionObject.ValueType  # 5
+    """What holders uploaded and gave as evidence."""
+    RETENTION_OBJECT_DISCLOSURES: _RetentionObject.ValueType  # 6
+    """Disclosures."""
+    RETENTION_OBJECT_UNANSWERED_MESSAGES: _RetentionObject.ValueType  # 7
+    """Unanswered messages."""
+
+class RetentionObject(_RetentionObject, metaclass=_RetentionObjectEnumTypeWrapper):
+    """What a retention rule is about."""
+
+RETENTION_OBJECT_UNSPECIFIED: RetentionObject.ValueType  # 0
+"""The subjects' data."""
+RETENTION_OBJECT_CONSENT_HISTORY: RetentionObject.ValueType  # 1
+"""The history of consents."""
+RETENTION_OBJECT_RIGHTS_REQUESTS: RetentionObject.ValueType  # 2
+"""Rights requests."""
+RETENTION_OBJECT_EXPORTS: RetentionObject.ValueType  # 3
+"""The exports of rights requests."""
+RETENTION_OBJECT_INQUIRIES: RetentionObject.ValueType  # 4
+"""Tenants' inquiries."""
+RETENTION_OBJECT_HOLDER_EVIDENCE: RetentionObject.ValueType  # 5
+"""What holders uploaded and gave as evidence."""
+RETENTION_OBJECT_DISCLOSURES: RetentionObject.ValueType  # 6
+"""Disclosures."""
+RETENTION_OBJECT_UNANSWERED_MESSAGES: RetentionObject.ValueType  # 7
+"""Unanswered messages."""
+Global___RetentionObject: _TypeAlias = RetentionObject  # noqa: Y015
 
 class _CatalogueChangeState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -151,6 +207,8 @@ class _CatalogueChangeStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_
     """Approved, and takes effect at its time."""
     CATALOGUE_CHANGE_STATE_APPLIED: _CatalogueChangeState.ValueType  # 5
     """In effect."""
+    CATALOGUE_CHANGE_STATE_WITHDRAWN: _CatalogueChangeState.ValueType  # 6
+    """Taken back before it took effect."""
 
 class CatalogueChangeState(_CatalogueChangeState, metaclass=_CatalogueChangeStateEnumTypeWrapper):
     """Where a change of the catalogue stands."""
@@ -167,6 +225,8 @@ CATALOGUE_CHANGE_STATE_SCHEDULED: CatalogueChangeState.ValueType  # 4
 """Approved, and takes effect at its time."""
 CATALOGUE_CHANGE_STATE_APPLIED: CatalogueChangeState.ValueType  # 5
 """In effect."""
+CATALOGUE_CHANGE_STATE_WITHDRAWN: CatalogueChangeState.ValueType  # 6
+"""Taken back before it took effect."""
 Global___CatalogueChangeState: _TypeAlias = CatalogueChangeState  # noqa: Y015
 
 class _ReviewOutcome:
@@ -229,8 +289,8 @@ class LocalizedText(_message.Message):
     locale: _builtins.str
     """Required. The language (BCP 47)."""
     text: _builtins.str
-    """Required in a proposal. The text, 1–10,000 characters of plain text or Markdown. In answers only
-    `GetText` fills it; the others give the digest.
+    """Required in a proposal. The text, 1–10,000 characters of plain text or Markdown. In answers
+    only `GetText` fills it; the others give the digest.
     """
     digest: _builtins.str
     """Output only. SHA-256 of the text's UTF-8 bytes, 64 hexadecimal digits."""
@@ -308,7 +368,9 @@ class Purpose(_message.Message):
 
     @_builtins.property
     def renewal_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Set when the texts change materially: consents given before need renewal from then on."""
+        """Optional. Set when the texts change materially: consents given before need renewal from then
+        on.
+        """
 
     def __init__(
         self,
@@ -493,12 +555,16 @@ class RetentionRule(_message.Message):
     PURPOSE_FIELD_NUMBER: _builtins.int
     GROUND_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    RETIRE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The name. Format: `retentionRules/{rule}`."""
     role: _types_pb2.Role.ValueType
     """Required. The regime it belongs to."""
     months: _builtins.int
-    """Required. Calendar months, 1–1,200."""
+    """Required unless `days` is given. Calendar months, 1–1,200."""
     anchor: Global___RetentionAnchor.ValueType
     """Required. What the months are counted from."""
     reason: _builtins.str
@@ -515,6 +581,20 @@ class RetentionRule(_message.Message):
     """Required when longer than the general rule. The recorded ground."""
     version: _builtins.int
     """Output only. Counts the changes from 1."""
+    days: _builtins.int
+    """Required unless `months` is given. Days, 1–36,500: for short periods, such as that of an
+    export.
+    """
+    object: Global___RetentionObject.ValueType
+    """Optional. What it is about; default: the subjects' data."""
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. Since when this version is in force."""
+
+    @_builtins.property
+    def retire_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. Since when it applies no more; unset: it is not retired."""
+
     def __init__(
         self,
         *,
@@ -528,14 +608,76 @@ class RetentionRule(_message.Message):
         purpose: _builtins.str = ...,
         ground: _builtins.str = ...,
         version: _builtins.int = ...,
+        days: _builtins.int = ...,
+        object: Global___RetentionObject.ValueType = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+        retire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time", "retire_time", b"retire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "category", b"category", "ground", b"ground", "months", b"months", "name", b"name", "purpose", b"purpose", "reason", b"reason", "role", b"role", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "category", b"category", "days", b"days", "effective_time", b"effective_time", "ground", b"ground", "months", b"months", "name", b"name", "object", b"object", "purpose", b"purpose", "reason", b"reason", "retire_time", b"retire_time", "role", b"role", "tenant", b"tenant", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetentionRule: _TypeAlias = RetentionRule  # noqa: Y015
+
+@_typing.final
+class Organisation(_message.Message):
+    """Who the platform is, as its papers say it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    CONTACT_POINT_FIELD_NUMBER: _builtins.int
+    DATA_PROTECTION_OFFICER_FIELD_NUMBER: _builtins.int
+    REPRESENTATIVE_FIELD_NUMBER: _builtins.int
+    SECURITY_MEASURES_FIELD_NUMBER: _builtins.int
+    SUPERVISORY_AUTHORITY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """Required. Its name, 1–200 characters."""
+    address: _builtins.str
+    """Required. Its postal address, 1–500 characters."""
+    contact_point: _builtins.str
+    """Required. How it is reached in matters of data protection, 1–500 characters."""
+    data_protection_officer: _builtins.str
+    """Optional. Its data protection officer: name and contact details, at most 500 characters."""
+    representative: _builtins.str
+    """Optional. Its representative in the Union (Art. 27), at most 500 characters."""
+    security_measures: _builtins.str
+    """Optional. A general description of its security measures (Art. 30(1)(g)), at most 10,000
+    characters.
+    """
+    supervisory_authority: _builtins.str
+    """Optional. Its supervisory authority, at most 200 characters."""
+    version: _builtins.int
+    """Output only. Counts the changes from 1."""
+    @_builtins.property
+    def effective_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. Since when this version is in force."""
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str = ...,
+        address: _builtins.str = ...,
+        contact_point: _builtins.str = ...,
+        data_protection_officer: _builtins.str = ...,
+        representative: _builtins.str = ...,
+        security_measures: _builtins.str = ...,
+        supervisory_authority: _builtins.str = ...,
+        version: _builtins.int = ...,
+        effective_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["effective_time", b"effective_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "contact_point", b"contact_point", "data_protection_officer", b"data_protection_officer", "display_name", b"display_name", "effective_time", b"effective_time", "representative", b"representative", "security_measures", b"security_measures", "supervisory_authority", b"supervisory_authority", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Organisation: _TypeAlias = Organisation  # noqa: Y015
 
 @_typing.final
 class CatalogueContent(_message.Message):
@@ -549,6 +691,8 @@ class CatalogueContent(_message.Message):
     RETENTION_RULES_FIELD_NUMBER: _builtins.int
     RETIRED_PURPOSES_FIELD_NUMBER: _builtins.int
     RETIRED_CATEGORIES_FIELD_NUMBER: _builtins.int
+    RETIRED_RETENTION_RULES_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def purposes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Purpose]:
         """Purposes to add or replace."""
@@ -573,6 +717,16 @@ class CatalogueContent(_message.Message):
     def retired_categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Categories to retire; no purpose in force may need them. Format: `categories/{category}`."""
 
+    @_builtins.property
+    def retired_retention_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Retention rules to retire; no purpose in force may name them, and each role keeps a general
+        one. Format: `retentionRules/{rule}`.
+        """
+
+    @_builtins.property
+    def organisation(self) -> Global___Organisation:
+        """Who the platform is from now on."""
+
     def __init__(
         self,
         *,
@@ -582,10 +736,12 @@ class CatalogueContent(_message.Message):
         retention_rules: _abc.Iterable[Global___RetentionRule] | None = ...,
         retired_purposes: _abc.Iterable[_builtins.str] | None = ...,
         retired_categories: _abc.Iterable[_builtins.str] | None = ...,
+        retired_retention_rules: _abc.Iterable[_builtins.str] | None = ...,
+        organisation: Global___Organisation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "policy_versions", b"policy_versions", "purposes", b"purposes", "retention_rules", b"retention_rules", "retired_categories", b"retired_categories", "retired_purposes", b"retired_purposes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "organisation", b"organisation", "policy_versions", b"policy_versions", "purposes", b"purposes", "retention_rules", b"retention_rules", "retired_categories", b"retired_categories", "retired_purposes", b"retired_purposes", "retired_retention_rules", b"retired_retention_rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -647,6 +803,7 @@ class CatalogueChange(_message.Message):
     REVIEW_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
+    CATALOGUE_VERSION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `catalogueChanges/{change}`."""
     proposer: _builtins.str
@@ -655,6 +812,8 @@ class CatalogueChange(_message.Message):
     """Why it is proposed."""
     state: Global___CatalogueChangeState.ValueType
     """Where it stands."""
+    catalogue_version: _builtins.int
+    """The number of the catalogue that is in force with it; 0 until it is in effect."""
     @_builtins.property
     def content(self) -> Global___CatalogueContent:
         """What it changes."""
@@ -682,10 +841,11 @@ class CatalogueChange(_message.Message):
         review: Global___Review | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
+        catalogue_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "create_time", b"create_time", "effective_time", b"effective_time", "review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "create_time", b"create_time", "effective_time", b"effective_time", "name", b"name", "proposer", b"proposer", "reason", b"reason", "review", b"review", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue_version", b"catalogue_version", "content", b"content", "create_time", b"create_time", "effective_time", b"effective_time", "name", b"name", "proposer", b"proposer", "reason", b"reason", "review", b"review", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -704,6 +864,7 @@ class Instruction(_message.Message):
     EVIDENCE_DIGEST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
+    REVOKE_REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `tenants/{tenant}/instructions/{instruction}`."""
     category: _builtins.str
@@ -714,6 +875,8 @@ class Instruction(_message.Message):
     """Who gave it for the tenant: a name or function, 1–200 characters."""
     evidence_digest: _builtins.str
     """SHA-256 of the signed document, if any."""
+    revoke_reason: _builtins.str
+    """Why it was revoked."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was recorded."""
@@ -732,10 +895,11 @@ class Instruction(_message.Message):
         evidence_digest: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
+        revoke_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "evidence_digest", b"evidence_digest", "instructed_by", b"instructed_by", "name", b"name", "revoke_time", b"revoke_time", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "create_time", b"create_time", "evidence_digest", b"evidence_digest", "instructed_by", b"instructed_by", "name", b"name", "revoke_reason", b"revoke_reason", "revoke_time", b"revoke_time", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -783,21 +947,21 @@ class ProposeCatalogueChangeResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGE_FIELD_NUMBER: _builtins.int
+    CATALOGUE_CHANGE_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
-    change: _builtins.str
+    catalogue_change: _builtins.str
     """The change's name. Format: `catalogueChanges/{change}`."""
     consistency_token: _builtins.str
     """Pass it to a later read to see at least this write."""
     def __init__(
         self,
         *,
-        change: _builtins.str = ...,
+        catalogue_change: _builtins.str = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "consistency_token", b"consistency_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue_change", b"catalogue_change", "consistency_token", b"consistency_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -930,22 +1094,84 @@ class ApplyCatalogueChangeResponse(_message.Message):
 Global___ApplyCatalogueChangeResponse: _TypeAlias = ApplyCatalogueChangeResponse  # noqa: Y015
 
 @_typing.final
+class WithdrawCatalogueChangeRequest(_message.Message):
+    """Request of `WithdrawCatalogueChange`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The change. Format: `catalogueChanges/{change}`."""
+    reason: _builtins.str
+    """Required. Why, 1–2,000 characters."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawCatalogueChangeRequest: _TypeAlias = WithdrawCatalogueChangeRequest  # noqa: Y015
+
+@_typing.final
+class WithdrawCatalogueChangeResponse(_message.Message):
+    """Response of `WithdrawCatalogueChange`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    state: Global___CatalogueChangeState.ValueType
+    """Where the change stands now."""
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    def __init__(
+        self,
+        *,
+        state: Global___CatalogueChangeState.ValueType = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WithdrawCatalogueChangeResponse: _TypeAlias = WithdrawCatalogueChangeResponse  # noqa: Y015
+
+@_typing.final
 class GetCatalogueChangeRequest(_message.Message):
     """Request of `GetCatalogueChange`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The change. Format: `catalogueChanges/{change}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -957,19 +1183,19 @@ class GetCatalogueChangeResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGE_FIELD_NUMBER: _builtins.int
+    CATALOGUE_CHANGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def change(self) -> Global___CatalogueChange:
+    def catalogue_change(self) -> Global___CatalogueChange:
         """The change."""
 
     def __init__(
         self,
         *,
-        change: Global___CatalogueChange | None = ...,
+        catalogue_change: Global___CatalogueChange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["catalogue_change", b"catalogue_change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue_change", b"catalogue_change"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -984,22 +1210,28 @@ class ListCatalogueChangesRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     state: Global___CatalogueChangeState.ValueType
     """Optional. Only those in this state."""
     page_size: _builtins.int
     """Optional. Most changes in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         state: Global___CatalogueChangeState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1011,23 +1243,23 @@ class ListCatalogueChangesResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CHANGES_FIELD_NUMBER: _builtins.int
+    CATALOGUE_CHANGES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogueChange]:
+    def catalogue_changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogueChange]:
         """The changes, newest first."""
 
     def __init__(
         self,
         *,
-        changes: _abc.Iterable[Global___CatalogueChange] | None = ...,
+        catalogue_changes: _abc.Iterable[Global___CatalogueChange] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["catalogue_changes", b"catalogue_changes", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1040,16 +1272,26 @@ class GetPurposeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The purpose. Format: `purposes/{purpose}`."""
+    version: _builtins.int
+    """Optional. A past version, such as the one that a consent was given to; 0: the one in force."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1089,6 +1331,7 @@ class ListPurposesRequest(_message.Message):
     COOKIES_ONLY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     role: _types_pb2.Role.ValueType
     """Optional. Only those of this role."""
     cookies_only: _builtins.bool
@@ -1097,6 +1340,10 @@ class ListPurposesRequest(_message.Message):
     """Optional. Most purposes in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
@@ -1104,10 +1351,11 @@ class ListPurposesRequest(_message.Message):
         cookies_only: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cookies_only", b"cookies_only", "page_size", b"page_size", "page_token", b"page_token", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "cookies_only", b"cookies_only", "page_size", b"page_size", "page_token", b"page_token", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1148,16 +1396,26 @@ class GetCategoryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The category. Format: `categories/{category}`."""
+    version: _builtins.int
+    """Optional. A past version; 0: the one in force."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1196,22 +1454,28 @@ class ListCategoriesRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     role: _types_pb2.Role.ValueType
     """Optional. Only those of this role."""
     page_size: _builtins.int
     """Optional. Most categories in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         role: _types_pb2.Role.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1252,18 +1516,24 @@ class GetPolicyVersionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The version. Format: `policyVersions/{yyyy-mm-dd}`; `policyVersions/current` is the
     one in force.
     """
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1301,19 +1571,25 @@ class ListPolicyVersionsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Optional. Most versions in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1348,6 +1624,62 @@ class ListPolicyVersionsResponse(_message.Message):
 Global___ListPolicyVersionsResponse: _TypeAlias = ListPolicyVersionsResponse  # noqa: Y015
 
 @_typing.final
+class GetRetentionRuleRequest(_message.Message):
+    """Request of `GetRetentionRule`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The rule. Format: `retentionRules/{rule}`."""
+    version: _builtins.int
+    """Optional. A past version; 0: the one in force."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRetentionRuleRequest: _TypeAlias = GetRetentionRuleRequest  # noqa: Y015
+
+@_typing.final
+class GetRetentionRuleResponse(_message.Message):
+    """Response of `GetRetentionRule`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETENTION_RULE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def retention_rule(self) -> Global___RetentionRule:
+        """The rule."""
+
+    def __init__(
+        self,
+        *,
+        retention_rule: Global___RetentionRule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retention_rule", b"retention_rule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["retention_rule", b"retention_rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRetentionRuleResponse: _TypeAlias = GetRetentionRuleResponse  # noqa: Y015
+
+@_typing.final
 class ListRetentionRulesRequest(_message.Message):
     """Request of `ListRetentionRules`."""
 
@@ -1356,22 +1688,34 @@ class ListRetentionRulesRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     role: _types_pb2.Role.ValueType
     """Optional. Only those of this role."""
     page_size: _builtins.int
     """Optional. Most rules in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    tenant: _builtins.str
+    """Optional. Only those that can apply to this tenant: the general ones and its own. Format:
+    `tenants/{tenant}`.
+    """
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         role: _types_pb2.Role.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1412,16 +1756,22 @@ class GetTextRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DIGEST_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """Required. SHA-256 of the text, 64 hexadecimal digits."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         digest: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "digest", b"digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1578,6 +1928,58 @@ class RevokeInstructionResponse(_message.Message):
 Global___RevokeInstructionResponse: _TypeAlias = RevokeInstructionResponse  # noqa: Y015
 
 @_typing.final
+class GetInstructionRequest(_message.Message):
+    """Request of `GetInstruction`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The instruction. Format: `tenants/{tenant}/instructions/{instruction}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInstructionRequest: _TypeAlias = GetInstructionRequest  # noqa: Y015
+
+@_typing.final
+class GetInstructionResponse(_message.Message):
+    """Response of `GetInstruction`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUCTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def instruction(self) -> Global___Instruction:
+        """The instruction."""
+
+    def __init__(
+        self,
+        *,
+        instruction: Global___Instruction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instruction", b"instruction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instruction", b"instruction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInstructionResponse: _TypeAlias = GetInstructionResponse  # noqa: Y015
+
+@_typing.final
 class ListInstructionsRequest(_message.Message):
     """Request of `ListInstructions`."""
 
@@ -1586,22 +1988,28 @@ class ListInstructionsRequest(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     page_size: _builtins.int
     """Optional. Most instructions in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1636,6 +2044,58 @@ class ListInstructionsResponse(_message.Message):
 Global___ListInstructionsResponse: _TypeAlias = ListInstructionsResponse  # noqa: Y015
 
 @_typing.final
+class GetOrganisationRequest(_message.Message):
+    """Request of `GetOrganisation`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Optional. A past version; 0: the one in force."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrganisationRequest: _TypeAlias = GetOrganisationRequest  # noqa: Y015
+
+@_typing.final
+class GetOrganisationResponse(_message.Message):
+    """Response of `GetOrganisation`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def organisation(self) -> Global___Organisation:
+        """The organisation."""
+
+    def __init__(
+        self,
+        *,
+        organisation: Global___Organisation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrganisationResponse: _TypeAlias = GetOrganisationResponse  # noqa: Y015
+
+@_typing.final
 class ExportProcessingActivitiesRequest(_message.Message):
     """Request of `ExportProcessingActivities`."""
 
@@ -1644,22 +2104,26 @@ class ExportProcessingActivitiesRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
     role: _types_pb2.Role.ValueType
     """Required. The regime: Art. 30(1) for the controller, 30(2) for the processor."""
     tenant: _builtins.str
     """Optional. Only what concerns this tenant. Format: `tenants/{tenant}`."""
     format: Global___DocumentFormat.ValueType
     """Required. JSON or HTML."""
+    locale: _builtins.str
+    """Optional. The language (BCP 47); default `en`."""
     def __init__(
         self,
         *,
         role: _types_pb2.Role.ValueType = ...,
         tenant: _builtins.str = ...,
         format: Global___DocumentFormat.ValueType = ...,
+        locale: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "role", b"role", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "locale", b"locale", "role", b"role", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1672,16 +2136,20 @@ class ExportProcessingActivitiesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHUNK_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
     """At most 64 KiB of the document's bytes, in order."""
+    media_type: _builtins.str
+    """Its media type, such as `text/html`; in the first message."""
     def __init__(
         self,
         *,
         chunk: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "media_type", b"media_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

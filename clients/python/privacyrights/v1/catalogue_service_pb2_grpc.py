@@ -52,6 +52,11 @@ class CatalogueServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ApplyCatalogueChangeRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ApplyCatalogueChangeResponse.FromString,
                 _registered_method=True)
+        self.WithdrawCatalogueChange = channel.unary_unary(
+                '/privacyrights.v1.CatalogueService/WithdrawCatalogueChange',
+                request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.WithdrawCatalogueChangeRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.WithdrawCatalogueChangeResponse.FromString,
+                _registered_method=True)
         self.GetCatalogueChange = channel.unary_unary(
                 '/privacyrights.v1.CatalogueService/GetCatalogueChange',
                 request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetCatalogueChangeRequest.SerializeToString,
@@ -92,6 +97,11 @@ class CatalogueServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListPolicyVersionsRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListPolicyVersionsResponse.FromString,
                 _registered_method=True)
+        self.GetRetentionRule = channel.unary_unary(
+                '/privacyrights.v1.CatalogueService/GetRetentionRule',
+                request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetRetentionRuleRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetRetentionRuleResponse.FromString,
+                _registered_method=True)
         self.ListRetentionRules = channel.unary_unary(
                 '/privacyrights.v1.CatalogueService/ListRetentionRules',
                 request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListRetentionRulesRequest.SerializeToString,
@@ -112,10 +122,20 @@ class CatalogueServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.RevokeInstructionRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.RevokeInstructionResponse.FromString,
                 _registered_method=True)
+        self.GetInstruction = channel.unary_unary(
+                '/privacyrights.v1.CatalogueService/GetInstruction',
+                request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetInstructionRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetInstructionResponse.FromString,
+                _registered_method=True)
         self.ListInstructions = channel.unary_unary(
                 '/privacyrights.v1.CatalogueService/ListInstructions',
                 request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListInstructionsRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListInstructionsResponse.FromString,
+                _registered_method=True)
+        self.GetOrganisation = channel.unary_unary(
+                '/privacyrights.v1.CatalogueService/GetOrganisation',
+                request_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetOrganisationRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetOrganisationResponse.FromString,
                 _registered_method=True)
         self.ExportProcessingActivities = channel.unary_stream(
                 '/privacyrights.v1.CatalogueService/ExportProcessingActivities',
@@ -168,11 +188,23 @@ class CatalogueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WithdrawCatalogueChange(self, request, context):
+        """Takes a change back that is not in effect yet: one that is proposed, approved or scheduled.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetCatalogueChange(self, request, context):
         """Returns one proposed, reviewed or applied change.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,17 +214,17 @@ class CatalogueServiceServicer:
         """Lists changes, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPurpose(self, request, context):
-        """Returns a purpose as it is in force.
+        """Returns a purpose as it is in force, or as a past version had it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,17 +234,17 @@ class CatalogueServiceServicer:
         """Lists the purposes in force, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCategory(self, request, context):
-        """Returns a category as it is in force.
+        """Returns a category as it is in force, or as a past version had it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -222,7 +254,7 @@ class CatalogueServiceServicer:
         """Lists the categories in force, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -232,7 +264,8 @@ class CatalogueServiceServicer:
         """Returns a version of the privacy policy.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, POLICY_VERSION_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, POLICY_VERSION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -242,7 +275,18 @@ class CatalogueServiceServicer:
         """Lists the versions of the privacy policy, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRetentionRule(self, request, context):
+        """Returns a retention rule as it is in force, or as a past version had it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, RETENTION_RULE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,7 +296,7 @@ class CatalogueServiceServicer:
         """Lists the retention rules in force, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -263,7 +307,7 @@ class CatalogueServiceServicer:
         or a policy version points to it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TEXT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TEXT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -295,11 +339,34 @@ class CatalogueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetInstruction(self, request, context):
+        """Returns an instruction.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, INSTRUCTION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListInstructions(self, request, context):
         """Lists a tenant's instructions, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrganisation(self, request, context):
+        """Returns who the platform is, as its papers say it (Art. 13(1)(a), 30(1)(a), 33(3)(b)).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, ORGANISATION_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -332,6 +399,11 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
                     servicer.ApplyCatalogueChange,
                     request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ApplyCatalogueChangeRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ApplyCatalogueChangeResponse.SerializeToString,
+            ),
+            'WithdrawCatalogueChange': grpc.unary_unary_rpc_method_handler(
+                    servicer.WithdrawCatalogueChange,
+                    request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.WithdrawCatalogueChangeRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.WithdrawCatalogueChangeResponse.SerializeToString,
             ),
             'GetCatalogueChange': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCatalogueChange,
@@ -373,6 +445,11 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListPolicyVersionsRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListPolicyVersionsResponse.SerializeToString,
             ),
+            'GetRetentionRule': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRetentionRule,
+                    request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetRetentionRuleRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetRetentionRuleResponse.SerializeToString,
+            ),
             'ListRetentionRules': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRetentionRules,
                     request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListRetentionRulesRequest.FromString,
@@ -393,10 +470,20 @@ def add_CatalogueServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.RevokeInstructionRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.RevokeInstructionResponse.SerializeToString,
             ),
+            'GetInstruction': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInstruction,
+                    request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetInstructionRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetInstructionResponse.SerializeToString,
+            ),
             'ListInstructions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInstructions,
                     request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListInstructionsRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.ListInstructionsResponse.SerializeToString,
+            ),
+            'GetOrganisation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrganisation,
+                    request_deserializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetOrganisationRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_catalogue__service__pb2.GetOrganisationResponse.SerializeToString,
             ),
             'ExportProcessingActivities': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportProcessingActivities,
@@ -488,6 +575,33 @@ class CatalogueService:
             '/privacyrights.v1.CatalogueService/ApplyCatalogueChange',
             privacyrights_dot_v1_dot_catalogue__service__pb2.ApplyCatalogueChangeRequest.SerializeToString,
             privacyrights_dot_v1_dot_catalogue__service__pb2.ApplyCatalogueChangeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WithdrawCatalogueChange(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.CatalogueService/WithdrawCatalogueChange',
+            privacyrights_dot_v1_dot_catalogue__service__pb2.WithdrawCatalogueChangeRequest.SerializeToString,
+            privacyrights_dot_v1_dot_catalogue__service__pb2.WithdrawCatalogueChangeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -715,6 +829,33 @@ class CatalogueService:
             _registered_method=True)
 
     @staticmethod
+    def GetRetentionRule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.CatalogueService/GetRetentionRule',
+            privacyrights_dot_v1_dot_catalogue__service__pb2.GetRetentionRuleRequest.SerializeToString,
+            privacyrights_dot_v1_dot_catalogue__service__pb2.GetRetentionRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListRetentionRules(request,
             target,
             options=(),
@@ -823,6 +964,33 @@ class CatalogueService:
             _registered_method=True)
 
     @staticmethod
+    def GetInstruction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.CatalogueService/GetInstruction',
+            privacyrights_dot_v1_dot_catalogue__service__pb2.GetInstructionRequest.SerializeToString,
+            privacyrights_dot_v1_dot_catalogue__service__pb2.GetInstructionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListInstructions(request,
             target,
             options=(),
@@ -839,6 +1007,33 @@ class CatalogueService:
             '/privacyrights.v1.CatalogueService/ListInstructions',
             privacyrights_dot_v1_dot_catalogue__service__pb2.ListInstructionsRequest.SerializeToString,
             privacyrights_dot_v1_dot_catalogue__service__pb2.ListInstructionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrganisation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.CatalogueService/GetOrganisation',
+            privacyrights_dot_v1_dot_catalogue__service__pb2.GetOrganisationRequest.SerializeToString,
+            privacyrights_dot_v1_dot_catalogue__service__pb2.GetOrganisationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -62,66 +62,82 @@ class CatalogueServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, CHANGE_NOT_REVIEWED / CATALOGUE_INCONSISTENT / ILLEGAL_TRANSITION.
     """
+    WithdrawCatalogueChange: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.WithdrawCatalogueChangeRequest, _catalogue_service_pb2.WithdrawCatalogueChangeResponse]
+    """Takes a change back that is not in effect yet: one that is proposed, approved or scheduled.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    """
     GetCatalogueChange: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetCatalogueChangeRequest, _catalogue_service_pb2.GetCatalogueChangeResponse]
     """Returns one proposed, reviewed or applied change.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
     """
     ListCatalogueChanges: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListCatalogueChangesRequest, _catalogue_service_pb2.ListCatalogueChangesResponse]
     """Lists changes, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     GetPurpose: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetPurposeRequest, _catalogue_service_pb2.GetPurposeResponse]
-    """Returns a purpose as it is in force.
+    """Returns a purpose as it is in force, or as a past version had it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
     """
     ListPurposes: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListPurposesRequest, _catalogue_service_pb2.ListPurposesResponse]
     """Lists the purposes in force, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     GetCategory: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetCategoryRequest, _catalogue_service_pb2.GetCategoryResponse]
-    """Returns a category as it is in force.
+    """Returns a category as it is in force, or as a past version had it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
     """
     ListCategories: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListCategoriesRequest, _catalogue_service_pb2.ListCategoriesResponse]
     """Lists the categories in force, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     GetPolicyVersion: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetPolicyVersionRequest, _catalogue_service_pb2.GetPolicyVersionResponse]
     """Returns a version of the privacy policy.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, POLICY_VERSION_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, POLICY_VERSION_NOT_FOUND.
     """
     ListPolicyVersions: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListPolicyVersionsRequest, _catalogue_service_pb2.ListPolicyVersionsResponse]
     """Lists the versions of the privacy policy, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    """
+    GetRetentionRule: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetRetentionRuleRequest, _catalogue_service_pb2.GetRetentionRuleResponse]
+    """Returns a retention rule as it is in force, or as a past version had it.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, RETENTION_RULE_NOT_FOUND.
     """
     ListRetentionRules: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListRetentionRulesRequest, _catalogue_service_pb2.ListRetentionRulesResponse]
     """Lists the retention rules in force, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     GetText: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetTextRequest, _catalogue_service_pb2.GetTextResponse]
     """Returns a text that was published, by its digest: each is kept once, for as long as a consent
     or a policy version points to it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TEXT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TEXT_NOT_FOUND.
     """
     RecordInstruction: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.RecordInstructionRequest, _catalogue_service_pb2.RecordInstructionResponse]
     """Records what a tenant, as controller, instructs the platform to do beyond the default, such as
@@ -141,11 +157,26 @@ class CatalogueServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked before.
     """
+    GetInstruction: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetInstructionRequest, _catalogue_service_pb2.GetInstructionResponse]
+    """Returns an instruction.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, INSTRUCTION_NOT_FOUND.
+    """
     ListInstructions: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListInstructionsRequest, _catalogue_service_pb2.ListInstructionsResponse]
     """Lists a tenant's instructions, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
+    """
+    GetOrganisation: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetOrganisationRequest, _catalogue_service_pb2.GetOrganisationResponse]
+    """Returns who the platform is, as its papers say it (Art. 13(1)(a), 30(1)(a), 33(3)(b)).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, ORGANISATION_NOT_FOUND.
     """
     ExportProcessingActivities: _grpc.UnaryStreamMultiCallable[_catalogue_service_pb2.ExportProcessingActivitiesRequest, _catalogue_service_pb2.ExportProcessingActivitiesResponse]
     """Exports the record of processing activities (Art. 30(1), 30(2)) as JSON or as a document.
@@ -188,66 +219,82 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, CHANGE_NOT_REVIEWED / CATALOGUE_INCONSISTENT / ILLEGAL_TRANSITION.
     """
+    WithdrawCatalogueChange: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.WithdrawCatalogueChangeRequest, _catalogue_service_pb2.WithdrawCatalogueChangeResponse]  # type: ignore[assignment]
+    """Takes a change back that is not in effect yet: one that is proposed, approved or scheduled.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    """
     GetCatalogueChange: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetCatalogueChangeRequest, _catalogue_service_pb2.GetCatalogueChangeResponse]  # type: ignore[assignment]
     """Returns one proposed, reviewed or applied change.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
     """
     ListCatalogueChanges: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListCatalogueChangesRequest, _catalogue_service_pb2.ListCatalogueChangesResponse]  # type: ignore[assignment]
     """Lists changes, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     GetPurpose: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetPurposeRequest, _catalogue_service_pb2.GetPurposeResponse]  # type: ignore[assignment]
-    """Returns a purpose as it is in force.
+    """Returns a purpose as it is in force, or as a past version had it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
     """
     ListPurposes: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListPurposesRequest, _catalogue_service_pb2.ListPurposesResponse]  # type: ignore[assignment]
     """Lists the purposes in force, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     GetCategory: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetCategoryRequest, _catalogue_service_pb2.GetCategoryResponse]  # type: ignore[assignment]
-    """Returns a category as it is in force.
+    """Returns a category as it is in force, or as a past version had it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
     """
     ListCategories: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListCategoriesRequest, _catalogue_service_pb2.ListCategoriesResponse]  # type: ignore[assignment]
     """Lists the categories in force, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     GetPolicyVersion: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetPolicyVersionRequest, _catalogue_service_pb2.GetPolicyVersionResponse]  # type: ignore[assignment]
     """Returns a version of the privacy policy.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, POLICY_VERSION_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, POLICY_VERSION_NOT_FOUND.
     """
     ListPolicyVersions: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListPolicyVersionsRequest, _catalogue_service_pb2.ListPolicyVersionsResponse]  # type: ignore[assignment]
     """Lists the versions of the privacy policy, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    """
+    GetRetentionRule: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetRetentionRuleRequest, _catalogue_service_pb2.GetRetentionRuleResponse]  # type: ignore[assignment]
+    """Returns a retention rule as it is in force, or as a past version had it.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, RETENTION_RULE_NOT_FOUND.
     """
     ListRetentionRules: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListRetentionRulesRequest, _catalogue_service_pb2.ListRetentionRulesResponse]  # type: ignore[assignment]
     """Lists the retention rules in force, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     GetText: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetTextRequest, _catalogue_service_pb2.GetTextResponse]  # type: ignore[assignment]
     """Returns a text that was published, by its digest: each is kept once, for as long as a consent
     or a policy version points to it.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TEXT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TEXT_NOT_FOUND.
     """
     RecordInstruction: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.RecordInstructionRequest, _catalogue_service_pb2.RecordInstructionResponse]  # type: ignore[assignment]
     """Records what a tenant, as controller, instructs the platform to do beyond the default, such as
@@ -267,11 +314,26 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked before.
     """
+    GetInstruction: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetInstructionRequest, _catalogue_service_pb2.GetInstructionResponse]  # type: ignore[assignment]
+    """Returns an instruction.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, INSTRUCTION_NOT_FOUND.
+    """
     ListInstructions: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListInstructionsRequest, _catalogue_service_pb2.ListInstructionsResponse]  # type: ignore[assignment]
     """Lists a tenant's instructions, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
+    """
+    GetOrganisation: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetOrganisationRequest, _catalogue_service_pb2.GetOrganisationResponse]  # type: ignore[assignment]
+    """Returns who the platform is, as its papers say it (Art. 13(1)(a), 30(1)(a), 33(3)(b)).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, ORGANISATION_NOT_FOUND.
     """
     ExportProcessingActivities: _aio.UnaryStreamMultiCallable[_catalogue_service_pb2.ExportProcessingActivitiesRequest, _catalogue_service_pb2.ExportProcessingActivitiesResponse]  # type: ignore[assignment]
     """Exports the record of processing activities (Art. 30(1), 30(2)) as JSON or as a document.
@@ -331,6 +393,19 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def WithdrawCatalogueChange(
+        self,
+        request: _catalogue_service_pb2.WithdrawCatalogueChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalogue_service_pb2.WithdrawCatalogueChangeResponse, _abc.Awaitable[_catalogue_service_pb2.WithdrawCatalogueChangeResponse]]:
+        """Takes a change back that is not in effect yet: one that is proposed, approved or scheduled.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        """
+
+    @_abc_1.abstractmethod
     def GetCatalogueChange(
         self,
         request: _catalogue_service_pb2.GetCatalogueChangeRequest,
@@ -339,7 +414,8 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns one proposed, reviewed or applied change.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -351,7 +427,7 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists changes, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -360,10 +436,10 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.GetPurposeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.GetPurposeResponse, _abc.Awaitable[_catalogue_service_pb2.GetPurposeResponse]]:
-        """Returns a purpose as it is in force.
+        """Returns a purpose as it is in force, or as a past version had it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, PURPOSE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -375,7 +451,7 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the purposes in force, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -384,10 +460,10 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.GetCategoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.GetCategoryResponse, _abc.Awaitable[_catalogue_service_pb2.GetCategoryResponse]]:
-        """Returns a category as it is in force.
+        """Returns a category as it is in force, or as a past version had it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CATEGORY_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -399,7 +475,7 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the categories in force, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -411,7 +487,8 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a version of the privacy policy.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, POLICY_VERSION_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, POLICY_VERSION_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -423,7 +500,20 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the versions of the privacy policy, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRetentionRule(
+        self,
+        request: _catalogue_service_pb2.GetRetentionRuleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalogue_service_pb2.GetRetentionRuleResponse, _abc.Awaitable[_catalogue_service_pb2.GetRetentionRuleResponse]]:
+        """Returns a retention rule as it is in force, or as a past version had it.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, RETENTION_RULE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -435,7 +525,7 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the retention rules in force, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -448,7 +538,7 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         or a policy version points to it.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TEXT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TEXT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -482,6 +572,19 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetInstruction(
+        self,
+        request: _catalogue_service_pb2.GetInstructionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalogue_service_pb2.GetInstructionResponse, _abc.Awaitable[_catalogue_service_pb2.GetInstructionResponse]]:
+        """Returns an instruction.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, INSTRUCTION_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def ListInstructions(
         self,
         request: _catalogue_service_pb2.ListInstructionsRequest,
@@ -490,7 +593,21 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a tenant's instructions, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOrganisation(
+        self,
+        request: _catalogue_service_pb2.GetOrganisationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalogue_service_pb2.GetOrganisationResponse, _abc.Awaitable[_catalogue_service_pb2.GetOrganisationResponse]]:
+        """Returns who the platform is, as its papers say it (Art. 13(1)(a), 30(1)(a), 33(3)(b)).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, ORGANISATION_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -86,6 +86,38 @@ TRANSFER_SAFEGUARD_DEROGATION: TransferSafeguard.ValueType  # 5
 """A derogation for a specific situation (Art. 49)."""
 Global___TransferSafeguard: _TypeAlias = TransferSafeguard  # noqa: Y015
 
+class _RecipientNotificationOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecipientNotificationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecipientNotificationOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECIPIENT_NOTIFICATION_OUTCOME_UNSPECIFIED: _RecipientNotificationOutcome.ValueType  # 0
+    """Not a value."""
+    RECIPIENT_NOTIFICATION_OUTCOME_PENDING: _RecipientNotificationOutcome.ValueType  # 1
+    """It has still to be told."""
+    RECIPIENT_NOTIFICATION_OUTCOME_TOLD: _RecipientNotificationOutcome.ValueType  # 2
+    """It was told."""
+    RECIPIENT_NOTIFICATION_OUTCOME_IMPOSSIBLE: _RecipientNotificationOutcome.ValueType  # 3
+    """It can't be told."""
+    RECIPIENT_NOTIFICATION_OUTCOME_DISPROPORTIONATE_EFFORT: _RecipientNotificationOutcome.ValueType  # 4
+    """It would need disproportionate effort."""
+
+class RecipientNotificationOutcome(_RecipientNotificationOutcome, metaclass=_RecipientNotificationOutcomeEnumTypeWrapper):
+    """How the telling of a recipient ended (Art. 19)."""
+
+RECIPIENT_NOTIFICATION_OUTCOME_UNSPECIFIED: RecipientNotificationOutcome.ValueType  # 0
+"""Not a value."""
+RECIPIENT_NOTIFICATION_OUTCOME_PENDING: RecipientNotificationOutcome.ValueType  # 1
+"""It has still to be told."""
+RECIPIENT_NOTIFICATION_OUTCOME_TOLD: RecipientNotificationOutcome.ValueType  # 2
+"""It was told."""
+RECIPIENT_NOTIFICATION_OUTCOME_IMPOSSIBLE: RecipientNotificationOutcome.ValueType  # 3
+"""It can't be told."""
+RECIPIENT_NOTIFICATION_OUTCOME_DISPROPORTIONATE_EFFORT: RecipientNotificationOutcome.ValueType  # 4
+"""It would need disproportionate effort."""
+Global___RecipientNotificationOutcome: _TypeAlias = RecipientNotificationOutcome  # noqa: Y015
+
 @_typing.final
 class Recipient(_message.Message):
     """Somebody who may receive personal data."""
@@ -104,6 +136,10 @@ class Recipient(_message.Message):
     VETTING_TIME_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    VETTING_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    SAFEGUARD_DIGEST_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    RETIRE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `recipients/{recipient}`."""
     display_name: _builtins.str
@@ -122,6 +158,10 @@ class Recipient(_message.Message):
     """Required. SHA-256 of the evidence of its vetting, 64 hexadecimal digits."""
     etag: _builtins.str
     """Output only. Changes with every update (AIP-154)."""
+    safeguard_digest: _builtins.str
+    """Optional. SHA-256 of the safeguard's evidence, such as the signed clauses, 64 hexadecimal
+    digits.
+    """
     @_builtins.property
     def purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required unless it is an authority. The purposes it serves, at most 100. Format:
@@ -140,6 +180,18 @@ class Recipient(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was registered."""
 
+    @_builtins.property
+    def vetting_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When the vetting has to be done anew: from then on nothing is given to it."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When it was last changed."""
+
+    @_builtins.property
+    def retire_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. Since when it is retired; unset: it is not."""
+
     def __init__(
         self,
         *,
@@ -155,10 +207,14 @@ class Recipient(_message.Message):
         vetting_time: _timestamp_pb2.Timestamp | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        vetting_expire_time: _timestamp_pb2.Timestamp | None = ...,
+        safeguard_digest: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        retire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "safeguard_expire_time", b"safeguard_expire_time", "vetting_time", b"vetting_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "retire_time", b"retire_time", "safeguard_expire_time", b"safeguard_expire_time", "update_time", b"update_time", "vetting_expire_time", b"vetting_expire_time", "vetting_time", b"vetting_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "country", b"country", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "kind", b"kind", "name", b"name", "purposes", b"purposes", "safeguard", b"safeguard", "safeguard_expire_time", b"safeguard_expire_time", "vetting_digest", b"vetting_digest", "vetting_time", b"vetting_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "country", b"country", "create_time", b"create_time", "display_name", b"display_name", "etag", b"etag", "kind", b"kind", "name", b"name", "purposes", b"purposes", "retire_time", b"retire_time", "safeguard", b"safeguard", "safeguard_digest", b"safeguard_digest", "safeguard_expire_time", b"safeguard_expire_time", "update_time", b"update_time", "vetting_digest", b"vetting_digest", "vetting_expire_time", b"vetting_expire_time", "vetting_time", b"vetting_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -207,12 +263,24 @@ class Disclosure(_message.Message):
     DISCLOSURE_TIME_FIELD_NUMBER: _builtins.int
     RECORD_TIME_FIELD_NUMBER: _builtins.int
     LEGAL_DEMAND_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    CONTENT_DIGEST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `tenants/{tenant}/disclosures/{disclosure}`."""
     recipient: _builtins.str
     """The recipient. Format: `recipients/{recipient}`."""
     purpose: _builtins.str
     """What for. Format: `purposes/{purpose}`."""
+    role: _types_pb2.Role.ValueType
+    """The regime."""
+    subject_reference: _builtins.str
+    """Whose data: the subject reference."""
+    generation: _builtins.int
+    """The life of the subject that it is about."""
+    content_digest: _builtins.str
+    """SHA-256 of what was given, if the caller keeps it, 64 hexadecimal digits."""
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What was given. Format: `categories/{category}`."""
@@ -227,7 +295,7 @@ class Disclosure(_message.Message):
 
     @_builtins.property
     def legal_demand(self) -> Global___LegalDemand:
-        """The demand, if the recipient is an authority."""
+        """The demand, if the recipient is an authority. Its words go with the person's key."""
 
     def __init__(
         self,
@@ -239,14 +307,78 @@ class Disclosure(_message.Message):
         disclosure_time: _timestamp_pb2.Timestamp | None = ...,
         record_time: _timestamp_pb2.Timestamp | None = ...,
         legal_demand: Global___LegalDemand | None = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        subject_reference: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        content_digest: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["disclosure_time", b"disclosure_time", "legal_demand", b"legal_demand", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "disclosure_time", b"disclosure_time", "legal_demand", b"legal_demand", "name", b"name", "purpose", b"purpose", "recipient", b"recipient", "record_time", b"record_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "content_digest", b"content_digest", "disclosure_time", b"disclosure_time", "generation", b"generation", "legal_demand", b"legal_demand", "name", b"name", "purpose", b"purpose", "recipient", b"recipient", "record_time", b"record_time", "role", b"role", "subject_reference", b"subject_reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Disclosure: _TypeAlias = Disclosure  # noqa: Y015
+
+@_typing.final
+class RecipientNotification(_message.Message):
+    """That a recipient has to be told what became of data that it was given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    DISCLOSURE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    NOTIFY_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name. Format: `tenants/{tenant}/recipientNotifications/{notification}`."""
+    recipient: _builtins.str
+    """Whom to tell. Format: `recipients/{recipient}`."""
+    disclosure: _builtins.str
+    """What it was given. Format: `tenants/{tenant}/disclosures/{disclosure}`."""
+    origin: _builtins.str
+    """What became of that: the request or sweep. Format: `tenants/{tenant}/rightsRequests/{request}`
+    or `sweeps/{sweep}`.
+    """
+    subject_reference: _builtins.str
+    """The subject reference."""
+    outcome: Global___RecipientNotificationOutcome.ValueType
+    """How it ended."""
+    detail: _builtins.str
+    """How it was told, or why it was not; at most 2,000 characters, without personal data."""
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was found that it has to be told."""
+
+    @_builtins.property
+    def notify_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was told."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        recipient: _builtins.str = ...,
+        disclosure: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        subject_reference: _builtins.str = ...,
+        outcome: Global___RecipientNotificationOutcome.ValueType = ...,
+        detail: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        notify_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "notify_time", b"notify_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "detail", b"detail", "disclosure", b"disclosure", "name", b"name", "notify_time", b"notify_time", "origin", b"origin", "outcome", b"outcome", "recipient", b"recipient", "subject_reference", b"subject_reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecipientNotification: _TypeAlias = RecipientNotification  # noqa: Y015
 
 @_typing.final
 class CreateRecipientRequest(_message.Message):
@@ -315,16 +447,22 @@ class GetRecipientRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The recipient. Format: `recipients/{recipient}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -362,19 +500,25 @@ class ListRecipientsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Optional. Most recipients in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -471,6 +615,68 @@ class UpdateRecipientResponse(_message.Message):
 Global___UpdateRecipientResponse: _TypeAlias = UpdateRecipientResponse  # noqa: Y015
 
 @_typing.final
+class RetireRecipientRequest(_message.Message):
+    """Request of `RetireRecipient`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The recipient. Format: `recipients/{recipient}`."""
+    reason: _builtins.str
+    """Required. Why, 1–2,000 characters."""
+    etag: _builtins.str
+    """Optional. The current etag; another one is refused."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireRecipientRequest: _TypeAlias = RetireRecipientRequest  # noqa: Y015
+
+@_typing.final
+class RetireRecipientResponse(_message.Message):
+    """Response of `RetireRecipient`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def recipient(self) -> Global___Recipient:
+        """The recipient."""
+
+    def __init__(
+        self,
+        *,
+        recipient: Global___Recipient | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recipient", b"recipient"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "recipient", b"recipient"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetireRecipientResponse: _TypeAlias = RetireRecipientResponse  # noqa: Y015
+
+@_typing.final
 class RecordDisclosureRequest(_message.Message):
     """Request of `RecordDisclosure`."""
 
@@ -482,11 +688,14 @@ class RecordDisclosureRequest(_message.Message):
     CATEGORIES_FIELD_NUMBER: _builtins.int
     DISCLOSURE_TIME_FIELD_NUMBER: _builtins.int
     LEGAL_DEMAND_FIELD_NUMBER: _builtins.int
+    CONTENT_DIGEST_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     recipient: _builtins.str
     """Required. Who received it. Format: `recipients/{recipient}`."""
     purpose: _builtins.str
     """Required unless it went to an authority. What for. Format: `purposes/{purpose}`."""
+    content_digest: _builtins.str
+    """Optional. SHA-256 of what was given, 64 hexadecimal digits: shows later that it was no more."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
@@ -514,11 +723,12 @@ class RecordDisclosureRequest(_message.Message):
         categories: _abc.Iterable[_builtins.str] | None = ...,
         disclosure_time: _timestamp_pb2.Timestamp | None = ...,
         legal_demand: Global___LegalDemand | None = ...,
+        content_digest: _builtins.str = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["disclosure_time", b"disclosure_time", "legal_demand", b"legal_demand", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "disclosure_time", b"disclosure_time", "legal_demand", b"legal_demand", "purpose", b"purpose", "recipient", b"recipient", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "content_digest", b"content_digest", "disclosure_time", b"disclosure_time", "legal_demand", b"legal_demand", "purpose", b"purpose", "recipient", b"recipient", "request_id", b"request_id", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -551,14 +761,78 @@ class RecordDisclosureResponse(_message.Message):
 Global___RecordDisclosureResponse: _TypeAlias = RecordDisclosureResponse  # noqa: Y015
 
 @_typing.final
+class GetDisclosureRequest(_message.Message):
+    """Request of `GetDisclosure`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The disclosure. Format: `tenants/{tenant}/disclosures/{disclosure}`."""
+    reason: _builtins.str
+    """Required. Why it is read now, 1–500 characters without personal data; it goes to the ledger."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDisclosureRequest: _TypeAlias = GetDisclosureRequest  # noqa: Y015
+
+@_typing.final
+class GetDisclosureResponse(_message.Message):
+    """Response of `GetDisclosure`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISCLOSURE_FIELD_NUMBER: _builtins.int
+    LEDGER_ENTRY_FIELD_NUMBER: _builtins.int
+    ledger_entry: _builtins.str
+    """The ledger entry of this reading. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
+    @_builtins.property
+    def disclosure(self) -> Global___Disclosure:
+        """The disclosure."""
+
+    def __init__(
+        self,
+        *,
+        disclosure: Global___Disclosure | None = ...,
+        ledger_entry: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disclosure", b"disclosure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosure", b"disclosure", "ledger_entry", b"ledger_entry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDisclosureResponse: _TypeAlias = GetDisclosureResponse  # noqa: Y015
+
+@_typing.final
 class ListDisclosuresRequest(_message.Message):
     """Request of `ListDisclosures`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Required. Why they are read now, 1–500 characters without personal data; it goes to the ledger."""
     page_size: _builtins.int
     """Optional. Most disclosures in one page; default 50, at most 1,000."""
     page_token: _builtins.str
@@ -567,16 +841,22 @@ class ListDisclosuresRequest(_message.Message):
     def subject(self) -> _types_pb2.Subject:
         """Required. Whose disclosures."""
 
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         subject: _types_pb2.Subject | None = ...,
+        reason: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -590,8 +870,11 @@ class ListDisclosuresResponse(_message.Message):
 
     DISCLOSURES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    LEDGER_ENTRY_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
+    ledger_entry: _builtins.str
+    """The ledger entry of this reading. Format: `tenants/{tenant}/ledgerEntries/{entry}`."""
     @_builtins.property
     def disclosures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Disclosure]:
         """The disclosures, newest first."""
@@ -601,11 +884,162 @@ class ListDisclosuresResponse(_message.Message):
         *,
         disclosures: _abc.Iterable[Global___Disclosure] | None = ...,
         next_page_token: _builtins.str = ...,
+        ledger_entry: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosures", b"disclosures", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disclosures", b"disclosures", "ledger_entry", b"ledger_entry", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDisclosuresResponse: _TypeAlias = ListDisclosuresResponse  # noqa: Y015
+
+@_typing.final
+class ListRecipientNotificationsRequest(_message.Message):
+    """Request of `ListRecipientNotifications`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The tenant. Format: `tenants/{tenant}`."""
+    role: _types_pb2.Role.ValueType
+    """Required. The regime."""
+    recipient: _builtins.str
+    """Optional. Only those of this recipient. Format: `recipients/{recipient}`."""
+    rights_request: _builtins.str
+    """Optional. Only those of this request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    outcome: Global___RecipientNotificationOutcome.ValueType
+    """Optional. Only those that ended so."""
+    page_size: _builtins.int
+    """Optional. Most notifications in one page; default 50, at most 1,000."""
+    page_token: _builtins.str
+    """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        recipient: _builtins.str = ...,
+        rights_request: _builtins.str = ...,
+        outcome: Global___RecipientNotificationOutcome.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "outcome", b"outcome", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "recipient", b"recipient", "rights_request", b"rights_request", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecipientNotificationsRequest: _TypeAlias = ListRecipientNotificationsRequest  # noqa: Y015
+
+@_typing.final
+class ListRecipientNotificationsResponse(_message.Message):
+    """Response of `ListRecipientNotifications`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECIPIENT_NOTIFICATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def recipient_notifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecipientNotification]:
+        """The notifications, newest first."""
+
+    def __init__(
+        self,
+        *,
+        recipient_notifications: _abc.Iterable[Global___RecipientNotification] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "recipient_notifications", b"recipient_notifications"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecipientNotificationsResponse: _TypeAlias = ListRecipientNotificationsResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmRecipientNotificationRequest(_message.Message):
+    """Request of `ConfirmRecipientNotification`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    NOTIFY_TIME_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The notification. Format: `tenants/{tenant}/recipientNotifications/{notification}`."""
+    outcome: Global___RecipientNotificationOutcome.ValueType
+    """Required. How it ended; not PENDING."""
+    detail: _builtins.str
+    """Required unless it was told. Why not; otherwise how; at most 2,000 characters, without personal
+    data.
+    """
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def notify_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. When it was told, not in the future; default: now."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        outcome: Global___RecipientNotificationOutcome.ValueType = ...,
+        detail: _builtins.str = ...,
+        notify_time: _timestamp_pb2.Timestamp | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["notify_time", b"notify_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "name", b"name", "notify_time", b"notify_time", "outcome", b"outcome", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmRecipientNotificationRequest: _TypeAlias = ConfirmRecipientNotificationRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmRecipientNotificationResponse(_message.Message):
+    """Response of `ConfirmRecipientNotification`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECIPIENT_NOTIFICATION_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def recipient_notification(self) -> Global___RecipientNotification:
+        """The notification."""
+
+    def __init__(
+        self,
+        *,
+        recipient_notification: Global___RecipientNotification | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recipient_notification", b"recipient_notification"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "recipient_notification", b"recipient_notification"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmRecipientNotificationResponse: _TypeAlias = ConfirmRecipientNotificationResponse  # noqa: Y015

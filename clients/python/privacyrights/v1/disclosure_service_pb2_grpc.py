@@ -56,15 +56,35 @@ class DisclosureServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.UpdateRecipientRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.UpdateRecipientResponse.FromString,
                 _registered_method=True)
+        self.RetireRecipient = channel.unary_unary(
+                '/privacyrights.v1.DisclosureService/RetireRecipient',
+                request_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.RetireRecipientRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.RetireRecipientResponse.FromString,
+                _registered_method=True)
         self.RecordDisclosure = channel.unary_unary(
                 '/privacyrights.v1.DisclosureService/RecordDisclosure',
                 request_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.RecordDisclosureRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.RecordDisclosureResponse.FromString,
                 _registered_method=True)
+        self.GetDisclosure = channel.unary_unary(
+                '/privacyrights.v1.DisclosureService/GetDisclosure',
+                request_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.GetDisclosureRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.GetDisclosureResponse.FromString,
+                _registered_method=True)
         self.ListDisclosures = channel.unary_unary(
                 '/privacyrights.v1.DisclosureService/ListDisclosures',
                 request_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ListDisclosuresRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ListDisclosuresResponse.FromString,
+                _registered_method=True)
+        self.ListRecipientNotifications = channel.unary_unary(
+                '/privacyrights.v1.DisclosureService/ListRecipientNotifications',
+                request_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ListRecipientNotificationsRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ListRecipientNotificationsResponse.FromString,
+                _registered_method=True)
+        self.ConfirmRecipientNotification = channel.unary_unary(
+                '/privacyrights.v1.DisclosureService/ConfirmRecipientNotification',
+                request_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ConfirmRecipientNotificationRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ConfirmRecipientNotificationResponse.FromString,
                 _registered_method=True)
 
 
@@ -89,7 +109,7 @@ class DisclosureServiceServicer:
         """Returns a recipient.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,7 +119,7 @@ class DisclosureServiceServicer:
         """Lists the recipients, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,8 +129,23 @@ class DisclosureServiceServicer:
         """Changes the fields of a recipient that the mask names.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND / PURPOSE_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, RECIPIENT_NOT_FOUND / PURPOSE_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH /
+        COMMERCIAL_DISCLOSURE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetireRecipient(self, request, context):
+        """Retires a recipient: it is given nothing any more. What it was given stays on record, and it is
+        told of what becomes of that (Art. 19).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was retired before / ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,10 +163,20 @@ class DisclosureServiceServicer:
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose was "no". Of an
         authority's demand its legal ground decides instead.
-        - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
-        its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
-        PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED /
-        INSTRUCTION_MISSING.
+        - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose; its
+        vetting or safeguard had expired; it was retired / COMMERCIAL_DISCLOSURE /
+        LEGAL_GROUND_MISSING / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE /
+        SUBJECT_ERASED / INSTRUCTION_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDisclosure(self, request, context):
+        """Returns a disclosure. That it was shown is recorded in the ledger with the stated reason.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, DISCLOSURE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -139,11 +184,36 @@ class DisclosureServiceServicer:
 
     def ListDisclosures(self, request, context):
         """Lists the disclosures of a subject's present life, the newest record first. That they were
-        shown is recorded in the ledger.
+        shown is recorded in the ledger with the stated reason.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecipientNotifications(self, request, context):
+        """Lists what recipients were to be told of a tenant's people – that data which they were given
+        was rectified, erased or restricted – and how that ended, newest first (Art. 19).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / RECIPIENT_NOT_FOUND / RIGHTS_REQUEST_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmRecipientNotification(self, request, context):
+        """Records how the telling of a recipient ended. New ones to be told are events of the feed
+        (`recipient.notification_due`).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, RECIPIENT_NOTIFICATION_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -172,15 +242,35 @@ def add_DisclosureServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.UpdateRecipientRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.UpdateRecipientResponse.SerializeToString,
             ),
+            'RetireRecipient': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetireRecipient,
+                    request_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.RetireRecipientRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.RetireRecipientResponse.SerializeToString,
+            ),
             'RecordDisclosure': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordDisclosure,
                     request_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.RecordDisclosureRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.RecordDisclosureResponse.SerializeToString,
             ),
+            'GetDisclosure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDisclosure,
+                    request_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.GetDisclosureRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.GetDisclosureResponse.SerializeToString,
+            ),
             'ListDisclosures': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDisclosures,
                     request_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ListDisclosuresRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ListDisclosuresResponse.SerializeToString,
+            ),
+            'ListRecipientNotifications': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecipientNotifications,
+                    request_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ListRecipientNotificationsRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ListRecipientNotificationsResponse.SerializeToString,
+            ),
+            'ConfirmRecipientNotification': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmRecipientNotification,
+                    request_deserializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ConfirmRecipientNotificationRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_disclosure__service__pb2.ConfirmRecipientNotificationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -304,6 +394,33 @@ class DisclosureService:
             _registered_method=True)
 
     @staticmethod
+    def RetireRecipient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.DisclosureService/RetireRecipient',
+            privacyrights_dot_v1_dot_disclosure__service__pb2.RetireRecipientRequest.SerializeToString,
+            privacyrights_dot_v1_dot_disclosure__service__pb2.RetireRecipientResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RecordDisclosure(request,
             target,
             options=(),
@@ -331,6 +448,33 @@ class DisclosureService:
             _registered_method=True)
 
     @staticmethod
+    def GetDisclosure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.DisclosureService/GetDisclosure',
+            privacyrights_dot_v1_dot_disclosure__service__pb2.GetDisclosureRequest.SerializeToString,
+            privacyrights_dot_v1_dot_disclosure__service__pb2.GetDisclosureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListDisclosures(request,
             target,
             options=(),
@@ -347,6 +491,60 @@ class DisclosureService:
             '/privacyrights.v1.DisclosureService/ListDisclosures',
             privacyrights_dot_v1_dot_disclosure__service__pb2.ListDisclosuresRequest.SerializeToString,
             privacyrights_dot_v1_dot_disclosure__service__pb2.ListDisclosuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecipientNotifications(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.DisclosureService/ListRecipientNotifications',
+            privacyrights_dot_v1_dot_disclosure__service__pb2.ListRecipientNotificationsRequest.SerializeToString,
+            privacyrights_dot_v1_dot_disclosure__service__pb2.ListRecipientNotificationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmRecipientNotification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.DisclosureService/ConfirmRecipientNotification',
+            privacyrights_dot_v1_dot_disclosure__service__pb2.ConfirmRecipientNotificationRequest.SerializeToString,
+            privacyrights_dot_v1_dot_disclosure__service__pb2.ConfirmRecipientNotificationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,20 +47,31 @@ class DisclosureServiceStub:
     """Returns a recipient.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
     """
     ListRecipients: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListRecipientsRequest, _disclosure_service_pb2.ListRecipientsResponse]
     """Lists the recipients, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     UpdateRecipient: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.UpdateRecipientRequest, _disclosure_service_pb2.UpdateRecipientResponse]
     """Changes the fields of a recipient that the mask names.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND / PURPOSE_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, RECIPIENT_NOT_FOUND / PURPOSE_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH /
+      COMMERCIAL_DISCLOSURE.
+    """
+    RetireRecipient: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.RetireRecipientRequest, _disclosure_service_pb2.RetireRecipientResponse]
+    """Retires a recipient: it is given nothing any more. What it was given stays on record, and it is
+    told of what becomes of that (Art. 19).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was retired before / ETAG_MISMATCH.
     """
     RecordDisclosure: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.RecordDisclosureRequest, _disclosure_service_pb2.RecordDisclosureResponse]
     """Records that a subject's data was disclosed, if that was lawful at the time of the disclosure.
@@ -74,18 +85,41 @@ class DisclosureServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose was "no". Of an
       authority's demand its legal ground decides instead.
-    - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
-      its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
-      PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED /
-      INSTRUCTION_MISSING.
+    - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose; its
+      vetting or safeguard had expired; it was retired / COMMERCIAL_DISCLOSURE /
+      LEGAL_GROUND_MISSING / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE /
+      SUBJECT_ERASED / INSTRUCTION_MISSING.
+    """
+    GetDisclosure: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetDisclosureRequest, _disclosure_service_pb2.GetDisclosureResponse]
+    """Returns a disclosure. That it was shown is recorded in the ledger with the stated reason.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, DISCLOSURE_NOT_FOUND.
     """
     ListDisclosures: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListDisclosuresRequest, _disclosure_service_pb2.ListDisclosuresResponse]
     """Lists the disclosures of a subject's present life, the newest record first. That they were
-    shown is recorded in the ledger.
+    shown is recorded in the ledger with the stated reason.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    """
+    ListRecipientNotifications: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListRecipientNotificationsRequest, _disclosure_service_pb2.ListRecipientNotificationsResponse]
+    """Lists what recipients were to be told of a tenant's people – that data which they were given
+    was rectified, erased or restricted – and how that ended, newest first (Art. 19).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / RECIPIENT_NOT_FOUND / RIGHTS_REQUEST_NOT_FOUND.
+    """
+    ConfirmRecipientNotification: _grpc.UnaryUnaryMultiCallable[_disclosure_service_pb2.ConfirmRecipientNotificationRequest, _disclosure_service_pb2.ConfirmRecipientNotificationResponse]
+    """Records how the telling of a recipient ended. New ones to be told are events of the feed
+    (`recipient.notification_due`).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, RECIPIENT_NOTIFICATION_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it has ended.
     """
 
 @_typing.type_check_only
@@ -107,20 +141,31 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     """Returns a recipient.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
     """
     ListRecipients: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListRecipientsRequest, _disclosure_service_pb2.ListRecipientsResponse]  # type: ignore[assignment]
     """Lists the recipients, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     UpdateRecipient: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.UpdateRecipientRequest, _disclosure_service_pb2.UpdateRecipientResponse]  # type: ignore[assignment]
     """Changes the fields of a recipient that the mask names.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND / PURPOSE_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, RECIPIENT_NOT_FOUND / PURPOSE_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH /
+      COMMERCIAL_DISCLOSURE.
+    """
+    RetireRecipient: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.RetireRecipientRequest, _disclosure_service_pb2.RetireRecipientResponse]  # type: ignore[assignment]
+    """Retires a recipient: it is given nothing any more. What it was given stays on record, and it is
+    told of what becomes of that (Art. 19).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was retired before / ETAG_MISMATCH.
     """
     RecordDisclosure: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.RecordDisclosureRequest, _disclosure_service_pb2.RecordDisclosureResponse]  # type: ignore[assignment]
     """Records that a subject's data was disclosed, if that was lawful at the time of the disclosure.
@@ -134,18 +179,41 @@ class DisclosureServiceAsyncStub(DisclosureServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose was "no". Of an
       authority's demand its legal ground decides instead.
-    - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
-      its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
-      PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED /
-      INSTRUCTION_MISSING.
+    - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose; its
+      vetting or safeguard had expired; it was retired / COMMERCIAL_DISCLOSURE /
+      LEGAL_GROUND_MISSING / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE /
+      SUBJECT_ERASED / INSTRUCTION_MISSING.
+    """
+    GetDisclosure: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.GetDisclosureRequest, _disclosure_service_pb2.GetDisclosureResponse]  # type: ignore[assignment]
+    """Returns a disclosure. That it was shown is recorded in the ledger with the stated reason.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, DISCLOSURE_NOT_FOUND.
     """
     ListDisclosures: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListDisclosuresRequest, _disclosure_service_pb2.ListDisclosuresResponse]  # type: ignore[assignment]
     """Lists the disclosures of a subject's present life, the newest record first. That they were
-    shown is recorded in the ledger.
+    shown is recorded in the ledger with the stated reason.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+    """
+    ListRecipientNotifications: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.ListRecipientNotificationsRequest, _disclosure_service_pb2.ListRecipientNotificationsResponse]  # type: ignore[assignment]
+    """Lists what recipients were to be told of a tenant's people – that data which they were given
+    was rectified, erased or restricted – and how that ended, newest first (Art. 19).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / RECIPIENT_NOT_FOUND / RIGHTS_REQUEST_NOT_FOUND.
+    """
+    ConfirmRecipientNotification: _aio.UnaryUnaryMultiCallable[_disclosure_service_pb2.ConfirmRecipientNotificationRequest, _disclosure_service_pb2.ConfirmRecipientNotificationResponse]  # type: ignore[assignment]
+    """Records how the telling of a recipient ended. New ones to be told are events of the feed
+    (`recipient.notification_due`).
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+    - NOT_FOUND, RECIPIENT_NOTIFICATION_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it has ended.
     """
 
 class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -176,7 +244,7 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a recipient.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -188,7 +256,7 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the recipients, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -200,8 +268,25 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         """Changes the fields of a recipient that the mask names.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND / PURPOSE_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, RECIPIENT_NOT_FOUND / PURPOSE_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH /
+          COMMERCIAL_DISCLOSURE.
+        """
+
+    @_abc_1.abstractmethod
+    def RetireRecipient(
+        self,
+        request: _disclosure_service_pb2.RetireRecipientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_disclosure_service_pb2.RetireRecipientResponse, _abc.Awaitable[_disclosure_service_pb2.RetireRecipientResponse]]:
+        """Retires a recipient: it is given nothing any more. What it was given stays on record, and it is
+        told of what becomes of that (Art. 19).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RECIPIENT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was retired before / ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -221,10 +306,22 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - PERMISSION_DENIED, PROCESSING_NOT_ALLOWED: the verdict on the purpose was "no". Of an
           authority's demand its legal ground decides instead.
-        - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose, or
-          its safeguard had expired / COMMERCIAL_DISCLOSURE / LEGAL_GROUND_MISSING / PURPOSE_RETIRED /
-          PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE / SUBJECT_ERASED /
-          INSTRUCTION_MISSING.
+        - FAILED_PRECONDITION, RECIPIENT_NOT_VETTED: it wasn't vetted yet, or not for this purpose; its
+          vetting or safeguard had expired; it was retired / COMMERCIAL_DISCLOSURE /
+          LEGAL_GROUND_MISSING / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH / CATEGORY_NOT_IN_PURPOSE /
+          SUBJECT_ERASED / INSTRUCTION_MISSING.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDisclosure(
+        self,
+        request: _disclosure_service_pb2.GetDisclosureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_disclosure_service_pb2.GetDisclosureResponse, _abc.Awaitable[_disclosure_service_pb2.GetDisclosureResponse]]:
+        """Returns a disclosure. That it was shown is recorded in the ledger with the stated reason.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, DISCLOSURE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -234,11 +331,40 @@ class DisclosureServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_disclosure_service_pb2.ListDisclosuresResponse, _abc.Awaitable[_disclosure_service_pb2.ListDisclosuresResponse]]:
         """Lists the disclosures of a subject's present life, the newest record first. That they were
-        shown is recorded in the ledger.
+        shown is recorded in the ledger with the stated reason.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRecipientNotifications(
+        self,
+        request: _disclosure_service_pb2.ListRecipientNotificationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_disclosure_service_pb2.ListRecipientNotificationsResponse, _abc.Awaitable[_disclosure_service_pb2.ListRecipientNotificationsResponse]]:
+        """Lists what recipients were to be told of a tenant's people – that data which they were given
+        was rectified, erased or restricted – and how that ended, newest first (Art. 19).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / RECIPIENT_NOT_FOUND / RIGHTS_REQUEST_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmRecipientNotification(
+        self,
+        request: _disclosure_service_pb2.ConfirmRecipientNotificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_disclosure_service_pb2.ConfirmRecipientNotificationResponse, _abc.Awaitable[_disclosure_service_pb2.ConfirmRecipientNotificationResponse]]:
+        """Records how the telling of a recipient ended. New ones to be told are events of the feed
+        (`recipient.notification_due`).
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
+        - NOT_FOUND, RECIPIENT_NOTIFICATION_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it has ended.
         """
 
 def add_DisclosureServiceServicer_to_server(servicer: DisclosureServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,10 +5,12 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from privacyrights.v1 import catalogue_service_pb2 as _catalogue_service_pb2
 from privacyrights.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +22,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _RetentionOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RetentionOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RetentionOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RETENTION_OUTCOME_UNSPECIFIED: _RetentionOutcome.ValueType  # 0
+    """Not a value."""
+    RETENTION_OUTCOME_KEPT: _RetentionOutcome.ValueType  # 1
+    """It is kept until it is due."""
+    RETENTION_OUTCOME_DUE: _RetentionOutcome.ValueType  # 2
+    """It is due: the next sweep destroys it."""
+    RETENTION_OUTCOME_HELD: _RetentionOutcome.ValueType  # 3
+    """It would be due, but a hold stands against that."""
+    RETENTION_OUTCOME_RESTRICTED: _RetentionOutcome.ValueType  # 4
+    """It would be due, but its processing is restricted (Art. 18)."""
+    RETENTION_OUTCOME_UNANCHORED: _RetentionOutcome.ValueType  # 5
+    """No anchor is known; no sweep comes to it."""
+
+class RetentionOutcome(_RetentionOutcome, metaclass=_RetentionOutcomeEnumTypeWrapper):
+    """What will happen to data when nothing else comes in between."""
+
+RETENTION_OUTCOME_UNSPECIFIED: RetentionOutcome.ValueType  # 0
+"""Not a value."""
+RETENTION_OUTCOME_KEPT: RetentionOutcome.ValueType  # 1
+"""It is kept until it is due."""
+RETENTION_OUTCOME_DUE: RetentionOutcome.ValueType  # 2
+"""It is due: the next sweep destroys it."""
+RETENTION_OUTCOME_HELD: RetentionOutcome.ValueType  # 3
+"""It would be due, but a hold stands against that."""
+RETENTION_OUTCOME_RESTRICTED: RetentionOutcome.ValueType  # 4
+"""It would be due, but its processing is restricted (Art. 18)."""
+RETENTION_OUTCOME_UNANCHORED: RetentionOutcome.ValueType  # 5
+"""No anchor is known; no sweep comes to it."""
+Global___RetentionOutcome: _TypeAlias = RetentionOutcome  # noqa: Y015
 
 class _SweepState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -61,6 +99,54 @@ SWEEP_STATE_PARTIALLY_COMPLETED: SweepState.ValueType  # 6
 """Some destructions failed; `failed_count` says how many."""
 Global___SweepState: _TypeAlias = SweepState  # noqa: Y015
 
+class _SweepOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SweepOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SweepOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SWEEP_OUTCOME_UNSPECIFIED: _SweepOutcome.ValueType  # 0
+    """Not a value."""
+    SWEEP_OUTCOME_PENDING: _SweepOutcome.ValueType  # 1
+    """Is due, and not looked at yet."""
+    SWEEP_OUTCOME_DESTROYED: _SweepOutcome.ValueType  # 2
+    """Was destroyed."""
+    SWEEP_OUTCOME_HELD: _SweepOutcome.ValueType  # 3
+    """A hold keeps all of it."""
+    SWEEP_OUTCOME_PARTLY_HELD: _SweepOutcome.ValueType  # 4
+    """A hold keeps a part of it; the rest was destroyed."""
+    SWEEP_OUTCOME_NOT_DUE: _SweepOutcome.ValueType  # 5
+    """Is not due any more: an interaction came in between, or another rule."""
+    SWEEP_OUTCOME_RESTRICTED: _SweepOutcome.ValueType  # 6
+    """Its processing is restricted (Art. 18)."""
+    SWEEP_OUTCOME_GONE: _SweepOutcome.ValueType  # 7
+    """Was gone already."""
+    SWEEP_OUTCOME_FAILED: _SweepOutcome.ValueType  # 8
+    """Could not be destroyed; it is tried again by the next sweep."""
+
+class SweepOutcome(_SweepOutcome, metaclass=_SweepOutcomeEnumTypeWrapper):
+    """What becomes of one subject in a sweep."""
+
+SWEEP_OUTCOME_UNSPECIFIED: SweepOutcome.ValueType  # 0
+"""Not a value."""
+SWEEP_OUTCOME_PENDING: SweepOutcome.ValueType  # 1
+"""Is due, and not looked at yet."""
+SWEEP_OUTCOME_DESTROYED: SweepOutcome.ValueType  # 2
+"""Was destroyed."""
+SWEEP_OUTCOME_HELD: SweepOutcome.ValueType  # 3
+"""A hold keeps all of it."""
+SWEEP_OUTCOME_PARTLY_HELD: SweepOutcome.ValueType  # 4
+"""A hold keeps a part of it; the rest was destroyed."""
+SWEEP_OUTCOME_NOT_DUE: SweepOutcome.ValueType  # 5
+"""Is not due any more: an interaction came in between, or another rule."""
+SWEEP_OUTCOME_RESTRICTED: SweepOutcome.ValueType  # 6
+"""Its processing is restricted (Art. 18)."""
+SWEEP_OUTCOME_GONE: SweepOutcome.ValueType  # 7
+"""Was gone already."""
+SWEEP_OUTCOME_FAILED: SweepOutcome.ValueType  # 8
+"""Could not be destroyed; it is tried again by the next sweep."""
+Global___SweepOutcome: _TypeAlias = SweepOutcome  # noqa: Y015
+
 @_typing.final
 class Interaction(_message.Message):
     """That a subject interacted."""
@@ -100,28 +186,34 @@ class Interaction(_message.Message):
 Global___Interaction: _TypeAlias = Interaction  # noqa: Y015
 
 @_typing.final
-class Retention(_message.Message):
-    """Why a subject is kept, and until when."""
+class RetentionException(_message.Message):
+    """Why the data of a category, or recorded for a purpose, is kept otherwise than the rest of a
+    subject's.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
-    ANCHOR_DATE_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
     RETENTION_RULE_FIELD_NUMBER: _builtins.int
-    MONTHS_FIELD_NUMBER: _builtins.int
+    ANCHOR_FIELD_NUMBER: _builtins.int
+    ANCHOR_DATE_FIELD_NUMBER: _builtins.int
     DUE_TIME_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
-    subject_reference: _builtins.str
-    """The subject reference."""
-    anchor_date: _builtins.str
-    """The day that the period is counted from (RFC 3339 full-date); empty: no anchor is known, and
-    nothing is guessed.
-    """
+    category: _builtins.str
+    """The category; empty: every one. Format: `categories/{category}`."""
+    purpose: _builtins.str
+    """The purpose; empty: every one. Format: `purposes/{purpose}`."""
     retention_rule: _builtins.str
-    """The rule that applies. Format: `retentionRules/{rule}`."""
-    months: _builtins.int
-    """Its period in calendar months."""
+    """The rule that applies; the subject's own if it is only held. Format: `retentionRules/{rule}`."""
+    anchor: _catalogue_service_pb2.RetentionAnchor.ValueType
+    """What the period is counted from."""
+    anchor_date: _builtins.str
+    """The day that it is counted from (RFC 3339 full-date); empty: no anchor is known."""
+    outcome: Global___RetentionOutcome.ValueType
+    """What will happen."""
     explanation: _builtins.str
     """All of the above in a sentence for people."""
     @_builtins.property
@@ -135,6 +227,77 @@ class Retention(_message.Message):
     def __init__(
         self,
         *,
+        category: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        retention_rule: _builtins.str = ...,
+        anchor: _catalogue_service_pb2.RetentionAnchor.ValueType = ...,
+        anchor_date: _builtins.str = ...,
+        due_time: _timestamp_pb2.Timestamp | None = ...,
+        holds: _abc.Iterable[_builtins.str] | None = ...,
+        outcome: Global___RetentionOutcome.ValueType = ...,
+        explanation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "anchor_date", b"anchor_date", "category", b"category", "due_time", b"due_time", "explanation", b"explanation", "holds", b"holds", "outcome", b"outcome", "purpose", b"purpose", "retention_rule", b"retention_rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetentionException: _TypeAlias = RetentionException  # noqa: Y015
+
+@_typing.final
+class Retention(_message.Message):
+    """Why a subject is kept, and until when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    ANCHOR_DATE_FIELD_NUMBER: _builtins.int
+    RETENTION_RULE_FIELD_NUMBER: _builtins.int
+    MONTHS_FIELD_NUMBER: _builtins.int
+    DUE_TIME_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    ANCHOR_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    EXCEPTIONS_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    subject_reference: _builtins.str
+    """The subject reference."""
+    anchor_date: _builtins.str
+    """The day that the period is counted from (RFC 3339 full-date); empty: no anchor is known, and
+    nothing is guessed.
+    """
+    retention_rule: _builtins.str
+    """The rule that applies. Format: `retentionRules/{rule}`."""
+    months: _builtins.int
+    """Its period in calendar months."""
+    explanation: _builtins.str
+    """All of the above in a sentence for people."""
+    anchor: _catalogue_service_pb2.RetentionAnchor.ValueType
+    """What the period is counted from."""
+    days: _builtins.int
+    """Its period in days, for a rule that counts days; `months` is 0 then."""
+    outcome: Global___RetentionOutcome.ValueType
+    """What will happen."""
+    generation: _builtins.int
+    """The life of the subject that it is about."""
+    @_builtins.property
+    def due_time(self) -> _timestamp_pb2.Timestamp:
+        """The first moment at which destruction is due; unset: no anchor is known."""
+
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The holds that stand against it. Format: `tenants/{tenant}/holds/{hold}`."""
+
+    @_builtins.property
+    def exceptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetentionException]:
+        """What is kept otherwise, sorted by category and purpose."""
+
+    def __init__(
+        self,
+        *,
         subject_reference: _builtins.str = ...,
         anchor_date: _builtins.str = ...,
         retention_rule: _builtins.str = ...,
@@ -142,10 +305,15 @@ class Retention(_message.Message):
         due_time: _timestamp_pb2.Timestamp | None = ...,
         holds: _abc.Iterable[_builtins.str] | None = ...,
         explanation: _builtins.str = ...,
+        anchor: _catalogue_service_pb2.RetentionAnchor.ValueType = ...,
+        days: _builtins.int = ...,
+        outcome: Global___RetentionOutcome.ValueType = ...,
+        exceptions: _abc.Iterable[Global___RetentionException] | None = ...,
+        generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_date", b"anchor_date", "due_time", b"due_time", "explanation", b"explanation", "holds", b"holds", "months", b"months", "retention_rule", b"retention_rule", "subject_reference", b"subject_reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "anchor_date", b"anchor_date", "days", b"days", "due_time", b"due_time", "exceptions", b"exceptions", "explanation", b"explanation", "generation", b"generation", "holds", b"holds", "months", b"months", "outcome", b"outcome", "retention_rule", b"retention_rule", "subject_reference", b"subject_reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -161,6 +329,9 @@ class SweepCount(_message.Message):
     CATEGORY_FIELD_NUMBER: _builtins.int
     DUE_COUNT_FIELD_NUMBER: _builtins.int
     HELD_COUNT_FIELD_NUMBER: _builtins.int
+    DESTROYED_COUNT_FIELD_NUMBER: _builtins.int
+    SKIPPED_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_COUNT_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """The tenant. Format: `tenants/{tenant}`."""
     category: _builtins.str
@@ -168,7 +339,13 @@ class SweepCount(_message.Message):
     due_count: _builtins.int
     """How many are due."""
     held_count: _builtins.int
-    """How many of those a hold keeps."""
+    """How many more would be, but for a hold."""
+    destroyed_count: _builtins.int
+    """How many were destroyed."""
+    skipped_count: _builtins.int
+    """How many were skipped."""
+    failed_count: _builtins.int
+    """How many could not be destroyed."""
     def __init__(
         self,
         *,
@@ -176,14 +353,159 @@ class SweepCount(_message.Message):
         category: _builtins.str = ...,
         due_count: _builtins.int = ...,
         held_count: _builtins.int = ...,
+        destroyed_count: _builtins.int = ...,
+        skipped_count: _builtins.int = ...,
+        failed_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "due_count", b"due_count", "held_count", b"held_count", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "destroyed_count", b"destroyed_count", "due_count", b"due_count", "failed_count", b"failed_count", "held_count", b"held_count", "skipped_count", b"skipped_count", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SweepCount: _TypeAlias = SweepCount  # noqa: Y015
+
+@_typing.final
+class SweepSample(_message.Message):
+    """One subject that is due, as a sample."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """The tenant. Format: `tenants/{tenant}`."""
+    subject_reference: _builtins.str
+    """The subject reference."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        subject_reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject_reference", b"subject_reference", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SweepSample: _TypeAlias = SweepSample  # noqa: Y015
+
+@_typing.final
+class SweepHold(_message.Message):
+    """What a hold keeps from a sweep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    GROUND_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
+    hold: _builtins.str
+    """The hold. Format: `tenants/{tenant}/holds/{hold}`."""
+    ground: _builtins.str
+    """Its legal ground."""
+    held_count: _builtins.int
+    """How many subjects it keeps, wholly or in part."""
+    def __init__(
+        self,
+        *,
+        hold: _builtins.str = ...,
+        ground: _builtins.str = ...,
+        held_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ground", b"ground", "held_count", b"held_count", "hold", b"hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SweepHold: _TypeAlias = SweepHold  # noqa: Y015
+
+@_typing.final
+class SweepSubject(_message.Message):
+    """One subject of a sweep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    RETENTION_RULE_FIELD_NUMBER: _builtins.int
+    ANCHOR_DATE_FIELD_NUMBER: _builtins.int
+    CATEGORIES_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    subject_reference: _builtins.str
+    """The subject reference."""
+    generation: _builtins.int
+    """The life that is to end, or has ended."""
+    outcome: Global___SweepOutcome.ValueType
+    """What becomes of it."""
+    retention_rule: _builtins.str
+    """The rule that it is due by. Format: `retentionRules/{rule}`."""
+    anchor_date: _builtins.str
+    """The day that was counted from (RFC 3339 full-date)."""
+    failure: _builtins.str
+    """Why it failed, in fixed words."""
+    @_builtins.property
+    def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The categories that are due, if not all are. Format: `categories/{category}`."""
+
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The holds that keep it. Format: `tenants/{tenant}/holds/{hold}`."""
+
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When its outcome was settled."""
+
+    def __init__(
+        self,
+        *,
+        subject_reference: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        outcome: Global___SweepOutcome.ValueType = ...,
+        retention_rule: _builtins.str = ...,
+        anchor_date: _builtins.str = ...,
+        categories: _abc.Iterable[_builtins.str] | None = ...,
+        holds: _abc.Iterable[_builtins.str] | None = ...,
+        failure: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_date", b"anchor_date", "categories", b"categories", "failure", b"failure", "generation", b"generation", "holds", b"holds", "outcome", b"outcome", "retention_rule", b"retention_rule", "subject_reference", b"subject_reference", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SweepSubject: _TypeAlias = SweepSubject  # noqa: Y015
+
+@_typing.final
+class SweepOutcomeCount(_message.Message):
+    """How many subjects ended in one way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    outcome: Global___SweepOutcome.ValueType
+    """The way."""
+    count: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        outcome: Global___SweepOutcome.ValueType = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "outcome", b"outcome"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SweepOutcomeCount: _TypeAlias = SweepOutcomeCount  # noqa: Y015
 
 @_typing.final
 class Sweep(_message.Message):
@@ -199,13 +521,22 @@ class Sweep(_message.Message):
     PLAN_TIME_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
     DUE_COUNT_FIELD_NUMBER: _builtins.int
-    SAMPLE_REFERENCES_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     PLAN_HASH_FIELD_NUMBER: _builtins.int
     DESTROYED_COUNT_FIELD_NUMBER: _builtins.int
     SKIPPED_COUNT_FIELD_NUMBER: _builtins.int
     FAILED_COUNT_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     UNANCHORED_COUNT_FIELD_NUMBER: _builtins.int
+    REMAINING_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
+    HOLDS_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    EXECUTABLE_TIME_FIELD_NUMBER: _builtins.int
+    WARNED_COUNT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    REMAINING_CIPHERTEXTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `sweeps/{sweep}`."""
     role: _types_pb2.Role.ValueType
@@ -225,11 +556,21 @@ class Sweep(_message.Message):
     (GDPR Art. 18), or they were gone.
     """
     failed_count: _builtins.int
-    """How many could not be destroyed."""
+    """How many could not be destroyed. Due are in all: destroyed, skipped, failed and remaining."""
     unanchored_count: _builtins.int
-    """How many subjects have no anchor, and are therefore not judged; counted beside the plan, so that
-    it may be a little off while others write.
+    """How many subjects have no anchor, and are therefore not judged; counted beside the plan, so
+    that it may be a little off while others write.
     """
+    remaining_count: _builtins.int
+    """How many have not been looked at yet; of a cancelled sweep, never will be."""
+    held_count: _builtins.int
+    """How many would be due, but for a hold."""
+    warned_count: _builtins.int
+    """How many of those who are due were announced ahead of it."""
+    cancel_reason: _builtins.str
+    """Why it was cancelled."""
+    remaining_ciphertexts: _builtins.int
+    """How many documents of those destroyed are still stored, as ciphertext without a key."""
     @_builtins.property
     def retention_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The rules that were applied. Format: `retentionRules/{rule}`."""
@@ -240,15 +581,31 @@ class Sweep(_message.Message):
 
     @_builtins.property
     def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SweepCount]:
-        """The plan's counts."""
+        """Its counts, of the 1,000 tenants at most for which most is due; `ListSweepCounts` has all."""
 
     @_builtins.property
-    def sample_references(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Up to 20 subject references, as a sample."""
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___SweepSample]:
+        """Up to 20 subjects that are due, as a sample."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When its execution ended."""
+
+    @_builtins.property
+    def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___SweepHold]:
+        """The holds that keep most, 100 at most."""
+
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___SweepOutcomeCount]:
+        """What became of those that were looked at."""
+
+    @_builtins.property
+    def executable_time(self) -> _timestamp_pb2.Timestamp:
+        """From when on it can be executed: a rule's first run only plans and warns. Unset: at once."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When its execution began."""
 
     def __init__(
         self,
@@ -261,17 +618,26 @@ class Sweep(_message.Message):
         plan_time: _timestamp_pb2.Timestamp | None = ...,
         counts: _abc.Iterable[Global___SweepCount] | None = ...,
         due_count: _builtins.int = ...,
-        sample_references: _abc.Iterable[_builtins.str] | None = ...,
+        samples: _abc.Iterable[Global___SweepSample] | None = ...,
         plan_hash: _builtins.str = ...,
         destroyed_count: _builtins.int = ...,
         skipped_count: _builtins.int = ...,
         failed_count: _builtins.int = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         unanchored_count: _builtins.int = ...,
+        remaining_count: _builtins.int = ...,
+        held_count: _builtins.int = ...,
+        holds: _abc.Iterable[Global___SweepHold] | None = ...,
+        outcomes: _abc.Iterable[Global___SweepOutcomeCount] | None = ...,
+        executable_time: _timestamp_pb2.Timestamp | None = ...,
+        warned_count: _builtins.int = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        cancel_reason: _builtins.str = ...,
+        remaining_ciphertexts: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "plan_time", b"plan_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "executable_time", b"executable_time", "plan_time", b"plan_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "destroyed_count", b"destroyed_count", "due_count", b"due_count", "end_time", b"end_time", "failed_count", b"failed_count", "name", b"name", "plan_hash", b"plan_hash", "plan_time", b"plan_time", "retention_rules", b"retention_rules", "role", b"role", "sample_references", b"sample_references", "skipped_count", b"skipped_count", "state", b"state", "tenant", b"tenant", "unanchored_count", b"unanchored_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "counts", b"counts", "destroyed_count", b"destroyed_count", "due_count", b"due_count", "end_time", b"end_time", "executable_time", b"executable_time", "failed_count", b"failed_count", "held_count", b"held_count", "holds", b"holds", "name", b"name", "outcomes", b"outcomes", "plan_hash", b"plan_hash", "plan_time", b"plan_time", "remaining_ciphertexts", b"remaining_ciphertexts", "remaining_count", b"remaining_count", "retention_rules", b"retention_rules", "role", b"role", "samples", b"samples", "skipped_count", b"skipped_count", "start_time", b"start_time", "state", b"state", "tenant", b"tenant", "unanchored_count", b"unanchored_count", "warned_count", b"warned_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,10 +656,14 @@ class Hold(_message.Message):
     GROUND_FIELD_NUMBER: _builtins.int
     AUTHORITY_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
-    ORIGIN_FIELD_NUMBER: _builtins.int
+    BREACH_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     RELEASE_TIME_FIELD_NUMBER: _builtins.int
     SUBJECT_REFERENCE_FIELD_NUMBER: _builtins.int
+    RIGHTS_REQUEST_FIELD_NUMBER: _builtins.int
+    RELEASE_REASON_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Output only. The name. Format: `tenants/{tenant}/holds/{hold}`."""
     role: _types_pb2.Role.ValueType
@@ -302,17 +672,25 @@ class Hold(_message.Message):
     """Required. The legal ground, 1–2,000 characters."""
     authority: _builtins.str
     """Required. Who ordered it, 1–200 characters."""
-    origin: _builtins.str
-    """Optional. The breach or request it belongs to, by name."""
+    breach: _builtins.str
+    """Optional. Only those whom this breach affects. Format: `breaches/{breach}`."""
     subject_reference: _builtins.str
     """Output only. The subject reference, if it is about one subject; `subject` is not given back."""
+    rights_request: _builtins.str
+    """Optional. Only the subject of this request. Format:
+    `tenants/{tenant}/rightsRequests/{request}`.
+    """
+    release_reason: _builtins.str
+    """Output only. Why it was released."""
+    etag: _builtins.str
+    """Output only. Changes with every update (AIP-154)."""
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
         """Optional. Only this subject; unset: every subject of the tenant."""
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Only these categories; none: all. Format: `categories/{category}`."""
+        """Optional. Only these categories, at most 100; none: all. Format: `categories/{category}`."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
@@ -326,6 +704,10 @@ class Hold(_message.Message):
     def release_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was released; unset: it was not."""
 
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When it was last changed."""
+
     def __init__(
         self,
         *,
@@ -336,14 +718,18 @@ class Hold(_message.Message):
         ground: _builtins.str = ...,
         authority: _builtins.str = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
-        origin: _builtins.str = ...,
+        breach: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         release_time: _timestamp_pb2.Timestamp | None = ...,
         subject_reference: _builtins.str = ...,
+        rights_request: _builtins.str = ...,
+        release_reason: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "release_time", b"release_time", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "release_time", b"release_time", "subject", b"subject", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "categories", b"categories", "create_time", b"create_time", "end_time", b"end_time", "ground", b"ground", "name", b"name", "origin", b"origin", "release_time", b"release_time", "role", b"role", "subject", b"subject", "subject_reference", b"subject_reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authority", b"authority", "breach", b"breach", "categories", b"categories", "create_time", b"create_time", "end_time", b"end_time", "etag", b"etag", "ground", b"ground", "name", b"name", "release_reason", b"release_reason", "release_time", b"release_time", "rights_request", b"rights_request", "role", b"role", "subject", b"subject", "subject_reference", b"subject_reference", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,9 +769,9 @@ class RecordInteractionResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ANCHOR_DATE_FIELD_NUMBER: _builtins.int
+    LAST_INTERACTION_DATE_FIELD_NUMBER: _builtins.int
     CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
-    anchor_date: _builtins.str
+    last_interaction_date: _builtins.str
     """The day of the subject's last interaction as it is kept now (RFC 3339 full-date). The period of
     a tenant's own people may be counted from a chatbot's instead: see `GetRetention`.
     """
@@ -394,12 +780,12 @@ class RecordInteractionResponse(_message.Message):
     def __init__(
         self,
         *,
-        anchor_date: _builtins.str = ...,
+        last_interaction_date: _builtins.str = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_date", b"anchor_date", "consistency_token", b"consistency_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "last_interaction_date", b"last_interaction_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,9 +831,9 @@ class BatchRecordInteractionsResponse(_message.Message):
 
         DESCRIPTOR: _descriptor.Descriptor
 
-        ANCHOR_DATE_FIELD_NUMBER: _builtins.int
+        LAST_INTERACTION_DATE_FIELD_NUMBER: _builtins.int
         FAILURE_FIELD_NUMBER: _builtins.int
-        anchor_date: _builtins.str
+        last_interaction_date: _builtins.str
         """The day of the subject's last interaction as it is kept now (RFC 3339 full-date)."""
         @_builtins.property
         def failure(self) -> _types_pb2.ItemFailure:
@@ -456,14 +842,14 @@ class BatchRecordInteractionsResponse(_message.Message):
         def __init__(
             self,
             *,
-            anchor_date: _builtins.str = ...,
+            last_interaction_date: _builtins.str = ...,
             failure: _types_pb2.ItemFailure | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["anchor_date", b"anchor_date", "failure", b"failure", "outcome", b"outcome"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "last_interaction_date", b"last_interaction_date", "outcome", b"outcome"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["anchor_date", b"anchor_date", "failure", b"failure", "outcome", b"outcome"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "last_interaction_date", b"last_interaction_date", "outcome", b"outcome"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["anchor_date", "failure"]  # noqa: Y015
+        _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["last_interaction_date", "failure"]  # noqa: Y015
         _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
         def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
@@ -519,6 +905,36 @@ class StreamInteractionsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class Failure(_message.Message):
+        """One interaction that was not recorded."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        BATCH_INDEX_FIELD_NUMBER: _builtins.int
+        INTERACTION_INDEX_FIELD_NUMBER: _builtins.int
+        FAILURE_FIELD_NUMBER: _builtins.int
+        batch_index: _builtins.int
+        """The index of the batch in the stream, from 0."""
+        interaction_index: _builtins.int
+        """The index of the interaction in the batch, from 0."""
+        @_builtins.property
+        def failure(self) -> _types_pb2.ItemFailure:
+            """Why it was not recorded."""
+
+        def __init__(
+            self,
+            *,
+            batch_index: _builtins.int = ...,
+            interaction_index: _builtins.int = ...,
+            failure: _types_pb2.ItemFailure | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_index", b"batch_index", "failure", b"failure", "interaction_index", b"interaction_index"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     RECORDED_COUNT_FIELD_NUMBER: _builtins.int
     FAILED_COUNT_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
@@ -530,15 +946,15 @@ class StreamInteractionsResponse(_message.Message):
     consistency_token: _builtins.str
     """Pass it to a later read to see at least these writes."""
     @_builtins.property
-    def failures(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.ItemFailure]:
-        """The first 1,000 reasons."""
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamInteractionsResponse.Failure]:
+        """The first 1,000 that were not."""
 
     def __init__(
         self,
         *,
         recorded_count: _builtins.int = ...,
         failed_count: _builtins.int = ...,
-        failures: _abc.Iterable[_types_pb2.ItemFailure] | None = ...,
+        failures: _abc.Iterable[Global___StreamInteractionsResponse.Failure] | None = ...,
         consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -556,18 +972,24 @@ class GetRetentionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBJECT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def subject(self) -> _types_pb2.Subject:
         """Required. Whose retention."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
 
     def __init__(
         self,
         *,
         subject: _types_pb2.Subject | None = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -598,6 +1020,74 @@ class GetRetentionResponse(_message.Message):
 Global___GetRetentionResponse: _TypeAlias = GetRetentionResponse  # noqa: Y015
 
 @_typing.final
+class ListUnanchoredSubjectsRequest(_message.Message):
+    """Request of `ListUnanchoredSubjects`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The tenant. Format: `tenants/{tenant}`."""
+    role: _types_pb2.Role.ValueType
+    """Required. The regime."""
+    page_size: _builtins.int
+    """Optional. Most subjects in one page; default 50, at most 1,000."""
+    page_token: _builtins.str
+    """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        role: _types_pb2.Role.ValueType = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnanchoredSubjectsRequest: _TypeAlias = ListUnanchoredSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class ListUnanchoredSubjectsResponse(_message.Message):
+    """Response of `ListUnanchoredSubjects`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_REFERENCES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def subject_references(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their subject references, sorted."""
+
+    def __init__(
+        self,
+        *,
+        subject_references: _abc.Iterable[_builtins.str] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "subject_references", b"subject_references"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnanchoredSubjectsResponse: _TypeAlias = ListUnanchoredSubjectsResponse  # noqa: Y015
+
+@_typing.final
 class PlanSweepRequest(_message.Message):
     """Request of `PlanSweep`."""
 
@@ -606,22 +1096,36 @@ class PlanSweepRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    RETENTION_RULES_FIELD_NUMBER: _builtins.int
+    PLAN_TIME_FIELD_NUMBER: _builtins.int
     role: _types_pb2.Role.ValueType
     """Required. The regime."""
     tenant: _builtins.str
     """Optional. Only this tenant. Format: `tenants/{tenant}`."""
     request_id: _builtins.str
     """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def retention_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. Only what is due by these rules, at most 100; default: by all. Format:
+        `retentionRules/{rule}`.
+        """
+
+    @_builtins.property
+    def plan_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. A moment to come: who will be due then, to be warned. It can't be executed before."""
+
     def __init__(
         self,
         *,
         role: _types_pb2.Role.ValueType = ...,
         tenant: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        retention_rules: _abc.Iterable[_builtins.str] | None = ...,
+        plan_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["plan_time", b"plan_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "role", b"role", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan_time", b"plan_time", "request_id", b"request_id", "retention_rules", b"retention_rules", "role", b"role", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -664,22 +1168,26 @@ class ExecuteSweepRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PLAN_HASH_FIELD_NUMBER: _builtins.int
     BLAST_RADIUS_LIMIT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The sweep. Format: `sweeps/{sweep}`."""
     plan_hash: _builtins.str
     """Required. The plan's hash: proof that the plan was looked at."""
     blast_radius_limit: _builtins.int
     """Optional. Allows a plan of up to this many subjects; 0: the default limit of 10,000."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         plan_hash: _builtins.str = ...,
         blast_radius_limit: _builtins.int = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blast_radius_limit", b"blast_radius_limit", "name", b"name", "plan_hash", b"plan_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blast_radius_limit", b"blast_radius_limit", "name", b"name", "plan_hash", b"plan_hash", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -716,16 +1224,22 @@ class GetSweepRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The sweep. Format: `sweeps/{sweep}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -764,22 +1278,38 @@ class ListSweepsRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     role: _types_pb2.Role.ValueType
     """Required. The regime."""
     page_size: _builtins.int
     """Optional. Most sweeps in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    tenant: _builtins.str
+    """Optional. Only those about this one tenant. Format: `tenants/{tenant}`."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___SweepState.ValueType]:
+        """Optional. Only those in one of these states."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         role: _types_pb2.Role.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        states: _abc.Iterable[Global___SweepState.ValueType] | None = ...,
+        tenant: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "role", b"role", "states", b"states", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -814,6 +1344,148 @@ class ListSweepsResponse(_message.Message):
 Global___ListSweepsResponse: _TypeAlias = ListSweepsResponse  # noqa: Y015
 
 @_typing.final
+class ListSweepCountsRequest(_message.Message):
+    """Request of `ListSweepCounts`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The sweep. Format: `sweeps/{sweep}`."""
+    tenant: _builtins.str
+    """Optional. Only those of this tenant. Format: `tenants/{tenant}`."""
+    page_size: _builtins.int
+    """Optional. Most counts in one page; default 50, at most 1,000."""
+    page_token: _builtins.str
+    """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSweepCountsRequest: _TypeAlias = ListSweepCountsRequest  # noqa: Y015
+
+@_typing.final
+class ListSweepCountsResponse(_message.Message):
+    """Response of `ListSweepCounts`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SWEEP_COUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def sweep_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___SweepCount]:
+        """The counts, sorted by tenant and category."""
+
+    def __init__(
+        self,
+        *,
+        sweep_counts: _abc.Iterable[Global___SweepCount] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sweep_counts", b"sweep_counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSweepCountsResponse: _TypeAlias = ListSweepCountsResponse  # noqa: Y015
+
+@_typing.final
+class ListSweepSubjectsRequest(_message.Message):
+    """Request of `ListSweepSubjects`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """Required. The sweep. Format: `sweeps/{sweep}`."""
+    tenant: _builtins.str
+    """Required. Whose people. Format: `tenants/{tenant}`."""
+    page_size: _builtins.int
+    """Optional. Most subjects in one page; default 50, at most 1,000."""
+    page_token: _builtins.str
+    """Optional. The `next_page_token` of the page before."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___SweepOutcome.ValueType]:
+        """Optional. Only those with one of these outcomes."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        outcomes: _abc.Iterable[Global___SweepOutcome.ValueType] | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "outcomes", b"outcomes", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSweepSubjectsRequest: _TypeAlias = ListSweepSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class ListSweepSubjectsResponse(_message.Message):
+    """Response of `ListSweepSubjects`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SWEEP_SUBJECTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def sweep_subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___SweepSubject]:
+        """The subjects, sorted by reference."""
+
+    def __init__(
+        self,
+        *,
+        sweep_subjects: _abc.Iterable[Global___SweepSubject] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sweep_subjects", b"sweep_subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSweepSubjectsResponse: _TypeAlias = ListSweepSubjectsResponse  # noqa: Y015
+
+@_typing.final
 class PauseSweepRequest(_message.Message):
     """Request of `PauseSweep`."""
 
@@ -846,6 +1518,9 @@ class PauseSweepResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SWEEP_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
     @_builtins.property
     def sweep(self) -> Global___Sweep:
         """The sweep."""
@@ -854,10 +1529,11 @@ class PauseSweepResponse(_message.Message):
         self,
         *,
         sweep: Global___Sweep | None = ...,
+        consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sweep", b"sweep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sweep", b"sweep"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "sweep", b"sweep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -900,6 +1576,9 @@ class CancelSweepResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SWEEP_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
     @_builtins.property
     def sweep(self) -> Global___Sweep:
         """The sweep."""
@@ -908,10 +1587,11 @@ class CancelSweepResponse(_message.Message):
         self,
         *,
         sweep: Global___Sweep | None = ...,
+        consistency_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sweep", b"sweep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sweep", b"sweep"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "sweep", b"sweep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -925,19 +1605,25 @@ class GetSweepCertificateRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     TENANT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The sweep. Format: `sweeps/{sweep}`."""
     tenant: _builtins.str
     """Required. For which tenant. Format: `tenants/{tenant}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         tenant: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1026,6 +1712,124 @@ class PlaceHoldResponse(_message.Message):
 Global___PlaceHoldResponse: _TypeAlias = PlaceHoldResponse  # noqa: Y015
 
 @_typing.final
+class GetHoldRequest(_message.Message):
+    """Request of `GetHold`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Required. The hold. Format: `tenants/{tenant}/holds/{hold}`."""
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        consistency: _types_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHoldRequest: _TypeAlias = GetHoldRequest  # noqa: Y015
+
+@_typing.final
+class GetHoldResponse(_message.Message):
+    """Response of `GetHold`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """The hold."""
+
+    def __init__(
+        self,
+        *,
+        hold: Global___Hold | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetHoldResponse: _TypeAlias = GetHoldResponse  # noqa: Y015
+
+@_typing.final
+class UpdateHoldRequest(_message.Message):
+    """Request of `UpdateHold`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Required. Why, 1–2,000 characters."""
+    request_id: _builtins.str
+    """Required. Makes a repeat harmless (AIP-155)."""
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """Required. The hold with its new values; `name` says which. A given `etag` must be current."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Required. The fields to change: `ground`, `authority`, `end_time` (AIP-134)."""
+
+    def __init__(
+        self,
+        *,
+        hold: Global___Hold | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold", "reason", b"reason", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateHoldRequest: _TypeAlias = UpdateHoldRequest  # noqa: Y015
+
+@_typing.final
+class UpdateHoldResponse(_message.Message):
+    """Response of `UpdateHold`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    consistency_token: _builtins.str
+    """Pass it to a later read to see at least this write."""
+    @_builtins.property
+    def hold(self) -> Global___Hold:
+        """The hold."""
+
+    def __init__(
+        self,
+        *,
+        hold: Global___Hold | None = ...,
+        consistency_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "hold", b"hold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateHoldResponse: _TypeAlias = UpdateHoldResponse  # noqa: Y015
+
+@_typing.final
 class ReleaseHoldRequest(_message.Message):
     """Request of `ReleaseHold`."""
 
@@ -1093,6 +1897,9 @@ class ListHoldsRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STANDING_ONLY_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     role: _types_pb2.Role.ValueType
@@ -1101,6 +1908,16 @@ class ListHoldsRequest(_message.Message):
     """Optional. Most holds in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    standing_only: _builtins.bool
+    """True: only those that stand."""
+    @_builtins.property
+    def subject(self) -> _types_pb2.Subject:
+        """Optional. Only those that cover this subject, who must be of the parent and role."""
+
+    @_builtins.property
+    def consistency(self) -> _types_pb2.Consistency:
+        """Optional. How fresh the answer must be."""
+
     def __init__(
         self,
         *,
@@ -1108,10 +1925,13 @@ class ListHoldsRequest(_message.Message):
         role: _types_pb2.Role.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        standing_only: _builtins.bool = ...,
+        subject: _types_pb2.Subject | None = ...,
+        consistency: _types_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "standing_only", b"standing_only", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

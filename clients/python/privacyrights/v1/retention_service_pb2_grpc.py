@@ -27,7 +27,10 @@ if _version_not_supported:
 
 class RetentionServiceStub:
     """Destroys data when its time is over, and not before (GDPR Art. 5(1)(e)): interactions move the
-    anchor, sweeps are planned, looked at, and executed.
+    anchor, sweeps are planned, looked at, and executed. The rules are the catalogue's.
+
+    What subscribers to the feed are told besides the steps themselves:
+    `retention.destruction_warned` ahead of a destruction, and `hold.ending` ahead of a hold's end.
     """
 
     def __init__(self, channel):
@@ -56,6 +59,11 @@ class RetentionServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.GetRetentionRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.GetRetentionResponse.FromString,
                 _registered_method=True)
+        self.ListUnanchoredSubjects = channel.unary_unary(
+                '/privacyrights.v1.RetentionService/ListUnanchoredSubjects',
+                request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ListUnanchoredSubjectsRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ListUnanchoredSubjectsResponse.FromString,
+                _registered_method=True)
         self.PlanSweep = channel.unary_unary(
                 '/privacyrights.v1.RetentionService/PlanSweep',
                 request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.PlanSweepRequest.SerializeToString,
@@ -75,6 +83,16 @@ class RetentionServiceStub:
                 '/privacyrights.v1.RetentionService/ListSweeps',
                 request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepsRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepsResponse.FromString,
+                _registered_method=True)
+        self.ListSweepCounts = channel.unary_unary(
+                '/privacyrights.v1.RetentionService/ListSweepCounts',
+                request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepCountsRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepCountsResponse.FromString,
+                _registered_method=True)
+        self.ListSweepSubjects = channel.unary_unary(
+                '/privacyrights.v1.RetentionService/ListSweepSubjects',
+                request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepSubjectsRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepSubjectsResponse.FromString,
                 _registered_method=True)
         self.PauseSweep = channel.unary_unary(
                 '/privacyrights.v1.RetentionService/PauseSweep',
@@ -96,6 +114,16 @@ class RetentionServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.PlaceHoldRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.PlaceHoldResponse.FromString,
                 _registered_method=True)
+        self.GetHold = channel.unary_unary(
+                '/privacyrights.v1.RetentionService/GetHold',
+                request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.GetHoldRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.GetHoldResponse.FromString,
+                _registered_method=True)
+        self.UpdateHold = channel.unary_unary(
+                '/privacyrights.v1.RetentionService/UpdateHold',
+                request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.UpdateHoldRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.UpdateHoldResponse.FromString,
+                _registered_method=True)
         self.ReleaseHold = channel.unary_unary(
                 '/privacyrights.v1.RetentionService/ReleaseHold',
                 request_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ReleaseHoldRequest.SerializeToString,
@@ -110,7 +138,10 @@ class RetentionServiceStub:
 
 class RetentionServiceServicer:
     """Destroys data when its time is over, and not before (GDPR Art. 5(1)(e)): interactions move the
-    anchor, sweeps are planned, looked at, and executed.
+    anchor, sweeps are planned, looked at, and executed. The rules are the catalogue's.
+
+    What subscribers to the feed are told besides the steps themselves:
+    `retention.destruction_warned` ahead of a destruction, and `hold.ending` ahead of a hold's end.
     """
 
     def RecordInteraction(self, request, context):
@@ -151,12 +182,25 @@ class RetentionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRetention(self, request, context):
-        """Explains a subject's retention: anchor, rule, when it is due, what stands against it.
+        """Explains a subject's retention: anchor, rule, when it is due, what stands against it, what will
+        happen; and where a category or purpose has a rule of its own, the same for that.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
         - FAILED_PRECONDITION, SUBJECT_ERASED: nothing is kept any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUnanchoredSubjects(self, request, context):
+        """Lists those of a tenant's people for whom no anchor is known, by reference: nothing is guessed,
+        and no sweep comes to them.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -177,12 +221,14 @@ class RetentionServiceServicer:
     def ExecuteSweep(self, request, context):
         """Executes a plan, streaming the sweep after every 500 subjects. Every subject's anchor and holds
         are looked at again at the moment of destruction. A call for a sweep that has ended streams its
-        state once. A call for one that is running works on it too: nobody is destroyed or counted
-        twice. A sweep runs while a caller listens: when the last one hangs up, it stops after the
-        subjects in hand, and another call goes on with it, as after a crash.
+        state once. A call for one that is running or paused works on it too: nobody is destroyed or
+        counted twice. A sweep runs while a caller listens: when the last one hangs up, it stops after
+        the subjects in hand, and another call, also with the same `request_id`, goes on with it, as
+        after a crash.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
+        REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED / FIRST_RUN_ONLY_PLANS /
         ILLEGAL_TRANSITION.
         """
@@ -194,7 +240,7 @@ class RetentionServiceServicer:
         """Returns a sweep.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -204,14 +250,37 @@ class RetentionServiceServicer:
         """Lists the sweeps of one role, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSweepCounts(self, request, context):
+        """Lists a sweep's counts by tenant and category, sorted by tenant.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, SWEEP_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSweepSubjects(self, request, context):
+        """Lists what a sweep plans for single subjects of a tenant, or what became of them: who is held
+        and by what, who was skipped and why, whom it could not destroy. Sorted by reference.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, SWEEP_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PauseSweep(self, request, context):
-        """Pauses a sweep after the subjects in hand.
+        """Pauses a sweep after the subjects in hand; `ExecuteSweep` resumes it.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
@@ -236,7 +305,8 @@ class RetentionServiceServicer:
         """Returns the signed certificate of what a sweep destroyed for a tenant: a JWS.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND / CERTIFICATE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, SWEEP_NOT_FOUND / CERTIFICATE_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -246,8 +316,33 @@ class RetentionServiceServicer:
         """Places a legal hold: what it covers is neither swept nor erased until it ends.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / CATEGORY_NOT_FOUND / BREACH_NOT_FOUND /
+        RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHold(self, request, context):
+        """Returns a hold.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, HOLD_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateHold(self, request, context):
+        """Changes the fields of a hold that the mask names, such as its end. What it covers stays: place
+        another one for that.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLD_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it has ended / ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -268,7 +363,8 @@ class RetentionServiceServicer:
         """Lists a tenant's holds of one role, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -297,6 +393,11 @@ def add_RetentionServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.GetRetentionRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_retention__service__pb2.GetRetentionResponse.SerializeToString,
             ),
+            'ListUnanchoredSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUnanchoredSubjects,
+                    request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ListUnanchoredSubjectsRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ListUnanchoredSubjectsResponse.SerializeToString,
+            ),
             'PlanSweep': grpc.unary_unary_rpc_method_handler(
                     servicer.PlanSweep,
                     request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.PlanSweepRequest.FromString,
@@ -316,6 +417,16 @@ def add_RetentionServiceServicer_to_server(servicer, server):
                     servicer.ListSweeps,
                     request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepsRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepsResponse.SerializeToString,
+            ),
+            'ListSweepCounts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSweepCounts,
+                    request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepCountsRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepCountsResponse.SerializeToString,
+            ),
+            'ListSweepSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSweepSubjects,
+                    request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepSubjectsRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_retention__service__pb2.ListSweepSubjectsResponse.SerializeToString,
             ),
             'PauseSweep': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseSweep,
@@ -337,6 +448,16 @@ def add_RetentionServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.PlaceHoldRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_retention__service__pb2.PlaceHoldResponse.SerializeToString,
             ),
+            'GetHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHold,
+                    request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.GetHoldRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_retention__service__pb2.GetHoldResponse.SerializeToString,
+            ),
+            'UpdateHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateHold,
+                    request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.UpdateHoldRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_retention__service__pb2.UpdateHoldResponse.SerializeToString,
+            ),
             'ReleaseHold': grpc.unary_unary_rpc_method_handler(
                     servicer.ReleaseHold,
                     request_deserializer=privacyrights_dot_v1_dot_retention__service__pb2.ReleaseHoldRequest.FromString,
@@ -357,7 +478,10 @@ def add_RetentionServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class RetentionService:
     """Destroys data when its time is over, and not before (GDPR Art. 5(1)(e)): interactions move the
-    anchor, sweeps are planned, looked at, and executed.
+    anchor, sweeps are planned, looked at, and executed. The rules are the catalogue's.
+
+    What subscribers to the feed are told besides the steps themselves:
+    `retention.destruction_warned` ahead of a destruction, and `hold.ending` ahead of a hold's end.
     """
 
     @staticmethod
@@ -458,6 +582,33 @@ class RetentionService:
             '/privacyrights.v1.RetentionService/GetRetention',
             privacyrights_dot_v1_dot_retention__service__pb2.GetRetentionRequest.SerializeToString,
             privacyrights_dot_v1_dot_retention__service__pb2.GetRetentionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUnanchoredSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.RetentionService/ListUnanchoredSubjects',
+            privacyrights_dot_v1_dot_retention__service__pb2.ListUnanchoredSubjectsRequest.SerializeToString,
+            privacyrights_dot_v1_dot_retention__service__pb2.ListUnanchoredSubjectsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -577,6 +728,60 @@ class RetentionService:
             _registered_method=True)
 
     @staticmethod
+    def ListSweepCounts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.RetentionService/ListSweepCounts',
+            privacyrights_dot_v1_dot_retention__service__pb2.ListSweepCountsRequest.SerializeToString,
+            privacyrights_dot_v1_dot_retention__service__pb2.ListSweepCountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSweepSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.RetentionService/ListSweepSubjects',
+            privacyrights_dot_v1_dot_retention__service__pb2.ListSweepSubjectsRequest.SerializeToString,
+            privacyrights_dot_v1_dot_retention__service__pb2.ListSweepSubjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def PauseSweep(request,
             target,
             options=(),
@@ -674,6 +879,60 @@ class RetentionService:
             '/privacyrights.v1.RetentionService/PlaceHold',
             privacyrights_dot_v1_dot_retention__service__pb2.PlaceHoldRequest.SerializeToString,
             privacyrights_dot_v1_dot_retention__service__pb2.PlaceHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.RetentionService/GetHold',
+            privacyrights_dot_v1_dot_retention__service__pb2.GetHoldRequest.SerializeToString,
+            privacyrights_dot_v1_dot_retention__service__pb2.GetHoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.RetentionService/UpdateHold',
+            privacyrights_dot_v1_dot_retention__service__pb2.UpdateHoldRequest.SerializeToString,
+            privacyrights_dot_v1_dot_retention__service__pb2.UpdateHoldResponse.FromString,
             options,
             channel_credentials,
             insecure,

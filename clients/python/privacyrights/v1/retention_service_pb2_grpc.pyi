@@ -28,7 +28,10 @@ GRPC_VERSION: str
 
 class RetentionServiceStub:
     """Destroys data when its time is over, and not before (GDPR Art. 5(1)(e)): interactions move the
-    anchor, sweeps are planned, looked at, and executed.
+    anchor, sweeps are planned, looked at, and executed. The rules are the catalogue's.
+
+    What subscribers to the feed are told besides the steps themselves:
+    `retention.destruction_warned` ahead of a destruction, and `hold.ending` ahead of a hold's end.
     """
 
     @_typing.overload
@@ -61,12 +64,21 @@ class RetentionServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
     """
     GetRetention: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.GetRetentionRequest, _retention_service_pb2.GetRetentionResponse]
-    """Explains a subject's retention: anchor, rule, when it is due, what stands against it.
+    """Explains a subject's retention: anchor, rule, when it is due, what stands against it, what will
+    happen; and where a category or purpose has a rule of its own, the same for that.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
     - FAILED_PRECONDITION, SUBJECT_ERASED: nothing is kept any more.
+    """
+    ListUnanchoredSubjects: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.ListUnanchoredSubjectsRequest, _retention_service_pb2.ListUnanchoredSubjectsResponse]
+    """Lists those of a tenant's people for whom no anchor is known, by reference: nothing is guessed,
+    and no sweep comes to them.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
     """
     PlanSweep: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.PlanSweepRequest, _retention_service_pb2.PlanSweepResponse]
     """Works out whom a sweep would destroy, and destroys nobody. The same plan made again of an
@@ -79,12 +91,14 @@ class RetentionServiceStub:
     ExecuteSweep: _grpc.UnaryStreamMultiCallable[_retention_service_pb2.ExecuteSweepRequest, _retention_service_pb2.ExecuteSweepResponse]
     """Executes a plan, streaming the sweep after every 500 subjects. Every subject's anchor and holds
     are looked at again at the moment of destruction. A call for a sweep that has ended streams its
-    state once. A call for one that is running works on it too: nobody is destroyed or counted
-    twice. A sweep runs while a caller listens: when the last one hangs up, it stops after the
-    subjects in hand, and another call goes on with it, as after a crash.
+    state once. A call for one that is running or paused works on it too: nobody is destroyed or
+    counted twice. A sweep runs while a caller listens: when the last one hangs up, it stops after
+    the subjects in hand, and another call, also with the same `request_id`, goes on with it, as
+    after a crash.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
+      REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED / FIRST_RUN_ONLY_PLANS /
       ILLEGAL_TRANSITION.
     """
@@ -92,16 +106,31 @@ class RetentionServiceStub:
     """Returns a sweep.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
     """
     ListSweeps: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.ListSweepsRequest, _retention_service_pb2.ListSweepsResponse]
     """Lists the sweeps of one role, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    """
+    ListSweepCounts: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.ListSweepCountsRequest, _retention_service_pb2.ListSweepCountsResponse]
+    """Lists a sweep's counts by tenant and category, sorted by tenant.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, SWEEP_NOT_FOUND.
+    """
+    ListSweepSubjects: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.ListSweepSubjectsRequest, _retention_service_pb2.ListSweepSubjectsResponse]
+    """Lists what a sweep plans for single subjects of a tenant, or what became of them: who is held
+    and by what, who was skipped and why, whom it could not destroy. Sorted by reference.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, SWEEP_NOT_FOUND.
     """
     PauseSweep: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.PauseSweepRequest, _retention_service_pb2.PauseSweepResponse]
-    """Pauses a sweep after the subjects in hand.
+    """Pauses a sweep after the subjects in hand; `ExecuteSweep` resumes it.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
@@ -118,14 +147,32 @@ class RetentionServiceStub:
     """Returns the signed certificate of what a sweep destroyed for a tenant: a JWS.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND / CERTIFICATE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, SWEEP_NOT_FOUND / CERTIFICATE_NOT_FOUND.
     """
     PlaceHold: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.PlaceHoldRequest, _retention_service_pb2.PlaceHoldResponse]
     """Places a legal hold: what it covers is neither swept nor erased until it ends.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / CATEGORY_NOT_FOUND / BREACH_NOT_FOUND /
+      RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    """
+    GetHold: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.GetHoldRequest, _retention_service_pb2.GetHoldResponse]
+    """Returns a hold.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, HOLD_NOT_FOUND.
+    """
+    UpdateHold: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.UpdateHoldRequest, _retention_service_pb2.UpdateHoldResponse]
+    """Changes the fields of a hold that the mask names, such as its end. What it covers stays: place
+    another one for that.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLD_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it has ended / ETAG_MISMATCH.
     """
     ReleaseHold: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.ReleaseHoldRequest, _retention_service_pb2.ReleaseHoldResponse]
     """Ends a hold; what it stopped is driven again.
@@ -138,13 +185,17 @@ class RetentionServiceStub:
     """Lists a tenant's holds of one role, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
 
 @_typing.type_check_only
 class RetentionServiceAsyncStub(RetentionServiceStub):
     """Destroys data when its time is over, and not before (GDPR Art. 5(1)(e)): interactions move the
-    anchor, sweeps are planned, looked at, and executed.
+    anchor, sweeps are planned, looked at, and executed. The rules are the catalogue's.
+
+    What subscribers to the feed are told besides the steps themselves:
+    `retention.destruction_warned` ahead of a destruction, and `hold.ending` ahead of a hold's end.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -174,12 +225,21 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED; RESOURCE_EXHAUSTED, LIMIT_EXCEEDED.
     """
     GetRetention: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.GetRetentionRequest, _retention_service_pb2.GetRetentionResponse]  # type: ignore[assignment]
-    """Explains a subject's retention: anchor, rule, when it is due, what stands against it.
+    """Explains a subject's retention: anchor, rule, when it is due, what stands against it, what will
+    happen; and where a category or purpose has a rule of its own, the same for that.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
     - FAILED_PRECONDITION, SUBJECT_ERASED: nothing is kept any more.
+    """
+    ListUnanchoredSubjects: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.ListUnanchoredSubjectsRequest, _retention_service_pb2.ListUnanchoredSubjectsResponse]  # type: ignore[assignment]
+    """Lists those of a tenant's people for whom no anchor is known, by reference: nothing is guessed,
+    and no sweep comes to them.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
     """
     PlanSweep: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.PlanSweepRequest, _retention_service_pb2.PlanSweepResponse]  # type: ignore[assignment]
     """Works out whom a sweep would destroy, and destroys nobody. The same plan made again of an
@@ -192,12 +252,14 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     ExecuteSweep: _aio.UnaryStreamMultiCallable[_retention_service_pb2.ExecuteSweepRequest, _retention_service_pb2.ExecuteSweepResponse]  # type: ignore[assignment]
     """Executes a plan, streaming the sweep after every 500 subjects. Every subject's anchor and holds
     are looked at again at the moment of destruction. A call for a sweep that has ended streams its
-    state once. A call for one that is running works on it too: nobody is destroyed or counted
-    twice. A sweep runs while a caller listens: when the last one hangs up, it stops after the
-    subjects in hand, and another call goes on with it, as after a crash.
+    state once. A call for one that is running or paused works on it too: nobody is destroyed or
+    counted twice. A sweep runs while a caller listens: when the last one hangs up, it stops after
+    the subjects in hand, and another call, also with the same `request_id`, goes on with it, as
+    after a crash.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
+      REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED / FIRST_RUN_ONLY_PLANS /
       ILLEGAL_TRANSITION.
     """
@@ -205,16 +267,31 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     """Returns a sweep.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
     """
     ListSweeps: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.ListSweepsRequest, _retention_service_pb2.ListSweepsResponse]  # type: ignore[assignment]
     """Lists the sweeps of one role, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    """
+    ListSweepCounts: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.ListSweepCountsRequest, _retention_service_pb2.ListSweepCountsResponse]  # type: ignore[assignment]
+    """Lists a sweep's counts by tenant and category, sorted by tenant.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, SWEEP_NOT_FOUND.
+    """
+    ListSweepSubjects: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.ListSweepSubjectsRequest, _retention_service_pb2.ListSweepSubjectsResponse]  # type: ignore[assignment]
+    """Lists what a sweep plans for single subjects of a tenant, or what became of them: who is held
+    and by what, who was skipped and why, whom it could not destroy. Sorted by reference.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, SWEEP_NOT_FOUND.
     """
     PauseSweep: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.PauseSweepRequest, _retention_service_pb2.PauseSweepResponse]  # type: ignore[assignment]
-    """Pauses a sweep after the subjects in hand.
+    """Pauses a sweep after the subjects in hand; `ExecuteSweep` resumes it.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
@@ -231,14 +308,32 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     """Returns the signed certificate of what a sweep destroyed for a tenant: a JWS.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND / CERTIFICATE_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, SWEEP_NOT_FOUND / CERTIFICATE_NOT_FOUND.
     """
     PlaceHold: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.PlaceHoldRequest, _retention_service_pb2.PlaceHoldResponse]  # type: ignore[assignment]
     """Places a legal hold: what it covers is neither swept nor erased until it ends.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / CATEGORY_NOT_FOUND / BREACH_NOT_FOUND /
+      RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    """
+    GetHold: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.GetHoldRequest, _retention_service_pb2.GetHoldResponse]  # type: ignore[assignment]
+    """Returns a hold.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, HOLD_NOT_FOUND.
+    """
+    UpdateHold: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.UpdateHoldRequest, _retention_service_pb2.UpdateHoldResponse]  # type: ignore[assignment]
+    """Changes the fields of a hold that the mask names, such as its end. What it covers stays: place
+    another one for that.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLD_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it has ended / ETAG_MISMATCH.
     """
     ReleaseHold: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.ReleaseHoldRequest, _retention_service_pb2.ReleaseHoldResponse]  # type: ignore[assignment]
     """Ends a hold; what it stopped is driven again.
@@ -251,12 +346,16 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     """Lists a tenant's holds of one role, newest first.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
 
 class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Destroys data when its time is over, and not before (GDPR Art. 5(1)(e)): interactions move the
-    anchor, sweeps are planned, looked at, and executed.
+    anchor, sweeps are planned, looked at, and executed. The rules are the catalogue's.
+
+    What subscribers to the feed are told besides the steps themselves:
+    `retention.destruction_warned` ahead of a destruction, and `hold.ending` ahead of a hold's end.
     """
 
     @_abc_1.abstractmethod
@@ -308,12 +407,27 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.GetRetentionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.GetRetentionResponse, _abc.Awaitable[_retention_service_pb2.GetRetentionResponse]]:
-        """Explains a subject's retention: anchor, rule, when it is due, what stands against it.
+        """Explains a subject's retention: anchor, rule, when it is due, what stands against it, what will
+        happen; and where a category or purpose has a rule of its own, the same for that.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
         - FAILED_PRECONDITION, SUBJECT_ERASED: nothing is kept any more.
+        """
+
+    @_abc_1.abstractmethod
+    def ListUnanchoredSubjects(
+        self,
+        request: _retention_service_pb2.ListUnanchoredSubjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_service_pb2.ListUnanchoredSubjectsResponse, _abc.Awaitable[_retention_service_pb2.ListUnanchoredSubjectsResponse]]:
+        """Lists those of a tenant's people for whom no anchor is known, by reference: nothing is guessed,
+        and no sweep comes to them.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / RETENTION_RULE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -338,12 +452,14 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_retention_service_pb2.ExecuteSweepResponse], _abc.AsyncIterator[_retention_service_pb2.ExecuteSweepResponse]]:
         """Executes a plan, streaming the sweep after every 500 subjects. Every subject's anchor and holds
         are looked at again at the moment of destruction. A call for a sweep that has ended streams its
-        state once. A call for one that is running works on it too: nobody is destroyed or counted
-        twice. A sweep runs while a caller listens: when the last one hangs up, it stops after the
-        subjects in hand, and another call goes on with it, as after a crash.
+        state once. A call for one that is running or paused works on it too: nobody is destroyed or
+        counted twice. A sweep runs while a caller listens: when the last one hangs up, it stops after
+        the subjects in hand, and another call, also with the same `request_id`, goes on with it, as
+        after a crash.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
+          REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED / FIRST_RUN_ONLY_PLANS /
           ILLEGAL_TRANSITION.
         """
@@ -357,7 +473,7 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a sweep.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -369,7 +485,34 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the sweeps of one role, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSweepCounts(
+        self,
+        request: _retention_service_pb2.ListSweepCountsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_service_pb2.ListSweepCountsResponse, _abc.Awaitable[_retention_service_pb2.ListSweepCountsResponse]]:
+        """Lists a sweep's counts by tenant and category, sorted by tenant.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, SWEEP_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSweepSubjects(
+        self,
+        request: _retention_service_pb2.ListSweepSubjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_service_pb2.ListSweepSubjectsResponse, _abc.Awaitable[_retention_service_pb2.ListSweepSubjectsResponse]]:
+        """Lists what a sweep plans for single subjects of a tenant, or what became of them: who is held
+        and by what, who was skipped and why, whom it could not destroy. Sorted by reference.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, SWEEP_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -378,7 +521,7 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retention_service_pb2.PauseSweepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retention_service_pb2.PauseSweepResponse, _abc.Awaitable[_retention_service_pb2.PauseSweepResponse]]:
-        """Pauses a sweep after the subjects in hand.
+        """Pauses a sweep after the subjects in hand; `ExecuteSweep` resumes it.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND.
@@ -407,7 +550,8 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the signed certificate of what a sweep destroyed for a tenant: a JWS.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND / CERTIFICATE_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, SWEEP_NOT_FOUND / CERTIFICATE_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -419,8 +563,37 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Places a legal hold: what it covers is neither swept nor erased until it ends.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND / CATEGORY_NOT_FOUND / BREACH_NOT_FOUND /
+          RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        """
+
+    @_abc_1.abstractmethod
+    def GetHold(
+        self,
+        request: _retention_service_pb2.GetHoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_service_pb2.GetHoldResponse, _abc.Awaitable[_retention_service_pb2.GetHoldResponse]]:
+        """Returns a hold.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, HOLD_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateHold(
+        self,
+        request: _retention_service_pb2.UpdateHoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retention_service_pb2.UpdateHoldResponse, _abc.Awaitable[_retention_service_pb2.UpdateHoldResponse]]:
+        """Changes the fields of a hold that the mask names, such as its end. What it covers stays: place
+        another one for that.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, HOLD_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it has ended / ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -445,7 +618,8 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a tenant's holds of one role, newest first.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
         """
 
 def add_RetentionServiceServicer_to_server(servicer: RetentionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

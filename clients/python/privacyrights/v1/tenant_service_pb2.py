@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from privacyrights.v1 import types_pb2 as privacyrights_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%privacyrights/v1/tenant_service.proto\x12\x10privacyrights.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x01\n\x06Tenant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"}\n\x07\x43hatbot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\x15last_interaction_date\x18\x04 \x01(\t\"f\n\x13\x43reateTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12(\n\x06tenant\x18\x02 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"[\n\x14\x43reateTenantResponse\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\" \n\x10GetTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x11GetTenantResponse\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\";\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x13ListTenantsResponse\x12)\n\x07tenants\x18\x01 \x03(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x13UpdateTenantRequest\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"[\n\x14UpdateTenantResponse\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"z\n\x14\x43reateChatbotRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nchatbot_id\x18\x02 \x01(\t\x12*\n\x07\x63hatbot\x18\x03 \x01(\x0b\x32\x19.privacyrights.v1.Chatbot\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"^\n\x15\x43reateChatbotResponse\x12*\n\x07\x63hatbot\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Chatbot\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"L\n\x13ListChatbotsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x14ListChatbotsResponse\x12+\n\x08\x63hatbots\x18\x01 \x03(\x0b\x32\x19.privacyrights.v1.Chatbot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x14\x44\x65leteChatbotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"2\n\x15\x44\x65leteChatbotResponse\x12\x19\n\x11\x63onsistency_token\x18\x01 \x01(\t2\xa2\x05\n\rTenantService\x12]\n\x0c\x43reateTenant\x12%.privacyrights.v1.CreateTenantRequest\x1a&.privacyrights.v1.CreateTenantResponse\x12T\n\tGetTenant\x12\".privacyrights.v1.GetTenantRequest\x1a#.privacyrights.v1.GetTenantResponse\x12Z\n\x0bListTenants\x12$.privacyrights.v1.ListTenantsRequest\x1a%.privacyrights.v1.ListTenantsResponse\x12]\n\x0cUpdateTenant\x12%.privacyrights.v1.UpdateTenantRequest\x1a&.privacyrights.v1.UpdateTenantResponse\x12`\n\rCreateChatbot\x12&.privacyrights.v1.CreateChatbotRequest\x1a\'.privacyrights.v1.CreateChatbotResponse\x12]\n\x0cListChatbots\x12%.privacyrights.v1.ListChatbotsRequest\x1a&.privacyrights.v1.ListChatbotsResponse\x12`\n\rDeleteChatbot\x12&.privacyrights.v1.DeleteChatbotRequest\x1a\'.privacyrights.v1.DeleteChatbotResponseB6\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%privacyrights/v1/tenant_service.proto\x12\x10privacyrights.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cprivacyrights/v1/types.proto\"\xed\x01\n\x06Tenant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\x12\x0e\n\x06locale\x18\x07 \x01(\t\x12,\n\x08\x65nd_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbc\x01\n\x07\x43hatbot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\x15last_interaction_date\x18\x04 \x01(\t\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"f\n\x13\x43reateTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12(\n\x06tenant\x18\x02 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"[\n\x14\x43reateTenantResponse\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"T\n\x10GetTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"=\n\x11GetTenantResponse\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\"o\n\x12ListTenantsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x32\n\x0b\x63onsistency\x18\x03 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"Y\n\x13ListTenantsResponse\x12)\n\x07tenants\x18\x01 \x03(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x84\x01\n\x13UpdateTenantRequest\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"[\n\x14UpdateTenantResponse\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"z\n\x14\x43reateChatbotRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x12\n\nchatbot_id\x18\x02 \x01(\t\x12*\n\x07\x63hatbot\x18\x03 \x01(\x0b\x32\x19.privacyrights.v1.Chatbot\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"^\n\x15\x43reateChatbotResponse\x12*\n\x07\x63hatbot\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Chatbot\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"U\n\x11GetChatbotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"@\n\x12GetChatbotResponse\x12*\n\x07\x63hatbot\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Chatbot\"\x80\x01\n\x13ListChatbotsRequest\x12\x0e\n\x06parent\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x32\n\x0b\x63onsistency\x18\x04 \x01(\x0b\x32\x1d.privacyrights.v1.Consistency\"\\\n\x14ListChatbotsResponse\x12+\n\x08\x63hatbots\x18\x01 \x03(\x0b\x32\x19.privacyrights.v1.Chatbot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x87\x01\n\x14UpdateChatbotRequest\x12*\n\x07\x63hatbot\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Chatbot\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"^\n\x15UpdateChatbotResponse\x12*\n\x07\x63hatbot\x18\x01 \x01(\x0b\x32\x19.privacyrights.v1.Chatbot\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"F\n\x14\x44\x65leteChatbotRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"2\n\x15\x44\x65leteChatbotResponse\x12\x19\n\x11\x63onsistency_token\x18\x01 \x01(\t\"\xa0\x01\n\x10\x45ndTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rinstructed_by\x18\x02 \x01(\t\x12\x17\n\x0f\x65vidence_digest\x18\x03 \x01(\t\x12,\n\x08\x65nd_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"X\n\x11\x45ndTenantResponse\x12(\n\x06tenant\x18\x01 \x01(\x0b\x32\x18.privacyrights.v1.Tenant\x12\x19\n\x11\x63onsistency_token\x18\x02 \x01(\t\"u\n\x19\x44ownloadTenantDataRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04role\x18\x02 \x01(\x0e\x32\x16.privacyrights.v1.Role\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x14\n\x0cresume_token\x18\x04 \x01(\t\"Q\n\x1a\x44ownloadTenantDataResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t2\xa6\x08\n\rTenantService\x12]\n\x0c\x43reateTenant\x12%.privacyrights.v1.CreateTenantRequest\x1a&.privacyrights.v1.CreateTenantResponse\x12T\n\tGetTenant\x12\".privacyrights.v1.GetTenantRequest\x1a#.privacyrights.v1.GetTenantResponse\x12Z\n\x0bListTenants\x12$.privacyrights.v1.ListTenantsRequest\x1a%.privacyrights.v1.ListTenantsResponse\x12]\n\x0cUpdateTenant\x12%.privacyrights.v1.UpdateTenantRequest\x1a&.privacyrights.v1.UpdateTenantResponse\x12`\n\rCreateChatbot\x12&.privacyrights.v1.CreateChatbotRequest\x1a\'.privacyrights.v1.CreateChatbotResponse\x12W\n\nGetChatbot\x12#.privacyrights.v1.GetChatbotRequest\x1a$.privacyrights.v1.GetChatbotResponse\x12]\n\x0cListChatbots\x12%.privacyrights.v1.ListChatbotsRequest\x1a&.privacyrights.v1.ListChatbotsResponse\x12`\n\rUpdateChatbot\x12&.privacyrights.v1.UpdateChatbotRequest\x1a\'.privacyrights.v1.UpdateChatbotResponse\x12`\n\rDeleteChatbot\x12&.privacyrights.v1.DeleteChatbotRequest\x1a\'.privacyrights.v1.DeleteChatbotResponse\x12T\n\tEndTenant\x12\".privacyrights.v1.EndTenantRequest\x1a#.privacyrights.v1.EndTenantResponse\x12q\n\x12\x44ownloadTenantData\x12+.privacyrights.v1.DownloadTenantDataRequest\x1a,.privacyrights.v1.DownloadTenantDataResponse0\x01\x42\x36\n\x10privacyrights.v1P\x01Z privacyrights/v1;privacyrightsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,38 +35,54 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'privacyrights.v1.tenant_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020privacyrights.v1P\001Z privacyrights/v1;privacyrightsv1'
-  _globals['_TENANT']._serialized_start=127
-  _globals['_TENANT']._serialized_end=302
-  _globals['_CHATBOT']._serialized_start=304
-  _globals['_CHATBOT']._serialized_end=429
-  _globals['_CREATETENANTREQUEST']._serialized_start=431
-  _globals['_CREATETENANTREQUEST']._serialized_end=533
-  _globals['_CREATETENANTRESPONSE']._serialized_start=535
-  _globals['_CREATETENANTRESPONSE']._serialized_end=626
-  _globals['_GETTENANTREQUEST']._serialized_start=628
-  _globals['_GETTENANTREQUEST']._serialized_end=660
-  _globals['_GETTENANTRESPONSE']._serialized_start=662
-  _globals['_GETTENANTRESPONSE']._serialized_end=723
-  _globals['_LISTTENANTSREQUEST']._serialized_start=725
-  _globals['_LISTTENANTSREQUEST']._serialized_end=784
-  _globals['_LISTTENANTSRESPONSE']._serialized_start=786
-  _globals['_LISTTENANTSRESPONSE']._serialized_end=875
-  _globals['_UPDATETENANTREQUEST']._serialized_start=878
-  _globals['_UPDATETENANTREQUEST']._serialized_end=1010
-  _globals['_UPDATETENANTRESPONSE']._serialized_start=1012
-  _globals['_UPDATETENANTRESPONSE']._serialized_end=1103
-  _globals['_CREATECHATBOTREQUEST']._serialized_start=1105
-  _globals['_CREATECHATBOTREQUEST']._serialized_end=1227
-  _globals['_CREATECHATBOTRESPONSE']._serialized_start=1229
-  _globals['_CREATECHATBOTRESPONSE']._serialized_end=1323
-  _globals['_LISTCHATBOTSREQUEST']._serialized_start=1325
-  _globals['_LISTCHATBOTSREQUEST']._serialized_end=1401
-  _globals['_LISTCHATBOTSRESPONSE']._serialized_start=1403
-  _globals['_LISTCHATBOTSRESPONSE']._serialized_end=1495
-  _globals['_DELETECHATBOTREQUEST']._serialized_start=1497
-  _globals['_DELETECHATBOTREQUEST']._serialized_end=1553
-  _globals['_DELETECHATBOTRESPONSE']._serialized_start=1555
-  _globals['_DELETECHATBOTRESPONSE']._serialized_end=1605
-  _globals['_TENANTSERVICE']._serialized_start=1608
-  _globals['_TENANTSERVICE']._serialized_end=2282
+  _globals['_TENANT']._serialized_start=157
+  _globals['_TENANT']._serialized_end=394
+  _globals['_CHATBOT']._serialized_start=397
+  _globals['_CHATBOT']._serialized_end=585
+  _globals['_CREATETENANTREQUEST']._serialized_start=587
+  _globals['_CREATETENANTREQUEST']._serialized_end=689
+  _globals['_CREATETENANTRESPONSE']._serialized_start=691
+  _globals['_CREATETENANTRESPONSE']._serialized_end=782
+  _globals['_GETTENANTREQUEST']._serialized_start=784
+  _globals['_GETTENANTREQUEST']._serialized_end=868
+  _globals['_GETTENANTRESPONSE']._serialized_start=870
+  _globals['_GETTENANTRESPONSE']._serialized_end=931
+  _globals['_LISTTENANTSREQUEST']._serialized_start=933
+  _globals['_LISTTENANTSREQUEST']._serialized_end=1044
+  _globals['_LISTTENANTSRESPONSE']._serialized_start=1046
+  _globals['_LISTTENANTSRESPONSE']._serialized_end=1135
+  _globals['_UPDATETENANTREQUEST']._serialized_start=1138
+  _globals['_UPDATETENANTREQUEST']._serialized_end=1270
+  _globals['_UPDATETENANTRESPONSE']._serialized_start=1272
+  _globals['_UPDATETENANTRESPONSE']._serialized_end=1363
+  _globals['_CREATECHATBOTREQUEST']._serialized_start=1365
+  _globals['_CREATECHATBOTREQUEST']._serialized_end=1487
+  _globals['_CREATECHATBOTRESPONSE']._serialized_start=1489
+  _globals['_CREATECHATBOTRESPONSE']._serialized_end=1583
+  _globals['_GETCHATBOTREQUEST']._serialized_start=1585
+  _globals['_GETCHATBOTREQUEST']._serialized_end=1670
+  _globals['_GETCHATBOTRESPONSE']._serialized_start=1672
+  _globals['_GETCHATBOTRESPONSE']._serialized_end=1736
+  _globals['_LISTCHATBOTSREQUEST']._serialized_start=1739
+  _globals['_LISTCHATBOTSREQUEST']._serialized_end=1867
+  _globals['_LISTCHATBOTSRESPONSE']._serialized_start=1869
+  _globals['_LISTCHATBOTSRESPONSE']._serialized_end=1961
+  _globals['_UPDATECHATBOTREQUEST']._serialized_start=1964
+  _globals['_UPDATECHATBOTREQUEST']._serialized_end=2099
+  _globals['_UPDATECHATBOTRESPONSE']._serialized_start=2101
+  _globals['_UPDATECHATBOTRESPONSE']._serialized_end=2195
+  _globals['_DELETECHATBOTREQUEST']._serialized_start=2197
+  _globals['_DELETECHATBOTREQUEST']._serialized_end=2267
+  _globals['_DELETECHATBOTRESPONSE']._serialized_start=2269
+  _globals['_DELETECHATBOTRESPONSE']._serialized_end=2319
+  _globals['_ENDTENANTREQUEST']._serialized_start=2322
+  _globals['_ENDTENANTREQUEST']._serialized_end=2482
+  _globals['_ENDTENANTRESPONSE']._serialized_start=2484
+  _globals['_ENDTENANTRESPONSE']._serialized_end=2572
+  _globals['_DOWNLOADTENANTDATAREQUEST']._serialized_start=2574
+  _globals['_DOWNLOADTENANTDATAREQUEST']._serialized_end=2691
+  _globals['_DOWNLOADTENANTDATARESPONSE']._serialized_start=2693
+  _globals['_DOWNLOADTENANTDATARESPONSE']._serialized_end=2774
+  _globals['_TENANTSERVICE']._serialized_start=2777
+  _globals['_TENANTSERVICE']._serialized_end=3839
 # @@protoc_insertion_point(module_scope)

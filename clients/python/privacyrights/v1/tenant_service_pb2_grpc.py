@@ -60,15 +60,35 @@ class TenantServiceStub:
                 request_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.CreateChatbotRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.CreateChatbotResponse.FromString,
                 _registered_method=True)
+        self.GetChatbot = channel.unary_unary(
+                '/privacyrights.v1.TenantService/GetChatbot',
+                request_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.GetChatbotRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.GetChatbotResponse.FromString,
+                _registered_method=True)
         self.ListChatbots = channel.unary_unary(
                 '/privacyrights.v1.TenantService/ListChatbots',
                 request_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.ListChatbotsRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.ListChatbotsResponse.FromString,
                 _registered_method=True)
+        self.UpdateChatbot = channel.unary_unary(
+                '/privacyrights.v1.TenantService/UpdateChatbot',
+                request_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.UpdateChatbotRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.UpdateChatbotResponse.FromString,
+                _registered_method=True)
         self.DeleteChatbot = channel.unary_unary(
                 '/privacyrights.v1.TenantService/DeleteChatbot',
                 request_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.DeleteChatbotRequest.SerializeToString,
                 response_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.DeleteChatbotResponse.FromString,
+                _registered_method=True)
+        self.EndTenant = channel.unary_unary(
+                '/privacyrights.v1.TenantService/EndTenant',
+                request_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.EndTenantRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.EndTenantResponse.FromString,
+                _registered_method=True)
+        self.DownloadTenantData = channel.unary_stream(
+                '/privacyrights.v1.TenantService/DownloadTenantData',
+                request_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.DownloadTenantDataRequest.SerializeToString,
+                response_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.DownloadTenantDataResponse.FromString,
                 _registered_method=True)
 
 
@@ -91,7 +111,7 @@ class TenantServiceServicer:
         """Returns a tenant.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +121,7 @@ class TenantServiceServicer:
         """Lists the tenants, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,22 +150,70 @@ class TenantServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetChatbot(self, request, context):
+        """Returns a chatbot.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListChatbots(self, request, context):
         """Lists a tenant's chatbots, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateChatbot(self, request, context):
+        """Changes the fields of a chatbot that the mask names.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteChatbot(self, request, context):
-        """Takes a chatbot away. What it was last used for keeps counting until the tenant's people are due.
+        """Takes a chatbot away. What it was last used for keeps counting until the tenant's people are
+        due.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndTenant(self, request, context):
+        """Ends the service for a tenant, at its instruction: everything that is kept for it is given back
+        or deleted (Art. 28(3)(g)). Its keys are destroyed at the time named, after which it is
+        answered like a tenant that never was; what proves compliance is kept under the rules for that.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is ending already / LEGAL_HOLD / ETAG_MISMATCH.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadTenantData(self, request, context):
+        """Streams all that is kept for a tenant, of one regime, as an archive: what is given back at the
+        end of the service. Each download is a ledger entry.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -179,15 +247,35 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     request_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.CreateChatbotRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.CreateChatbotResponse.SerializeToString,
             ),
+            'GetChatbot': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChatbot,
+                    request_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.GetChatbotRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.GetChatbotResponse.SerializeToString,
+            ),
             'ListChatbots': grpc.unary_unary_rpc_method_handler(
                     servicer.ListChatbots,
                     request_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.ListChatbotsRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.ListChatbotsResponse.SerializeToString,
             ),
+            'UpdateChatbot': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateChatbot,
+                    request_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.UpdateChatbotRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.UpdateChatbotResponse.SerializeToString,
+            ),
             'DeleteChatbot': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteChatbot,
                     request_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.DeleteChatbotRequest.FromString,
                     response_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.DeleteChatbotResponse.SerializeToString,
+            ),
+            'EndTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndTenant,
+                    request_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.EndTenantRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.EndTenantResponse.SerializeToString,
+            ),
+            'DownloadTenantData': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadTenantData,
+                    request_deserializer=privacyrights_dot_v1_dot_tenant__service__pb2.DownloadTenantDataRequest.FromString,
+                    response_serializer=privacyrights_dot_v1_dot_tenant__service__pb2.DownloadTenantDataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -337,6 +425,33 @@ class TenantService:
             _registered_method=True)
 
     @staticmethod
+    def GetChatbot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.TenantService/GetChatbot',
+            privacyrights_dot_v1_dot_tenant__service__pb2.GetChatbotRequest.SerializeToString,
+            privacyrights_dot_v1_dot_tenant__service__pb2.GetChatbotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListChatbots(request,
             target,
             options=(),
@@ -364,6 +479,33 @@ class TenantService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateChatbot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.TenantService/UpdateChatbot',
+            privacyrights_dot_v1_dot_tenant__service__pb2.UpdateChatbotRequest.SerializeToString,
+            privacyrights_dot_v1_dot_tenant__service__pb2.UpdateChatbotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteChatbot(request,
             target,
             options=(),
@@ -380,6 +522,60 @@ class TenantService:
             '/privacyrights.v1.TenantService/DeleteChatbot',
             privacyrights_dot_v1_dot_tenant__service__pb2.DeleteChatbotRequest.SerializeToString,
             privacyrights_dot_v1_dot_tenant__service__pb2.DeleteChatbotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/privacyrights.v1.TenantService/EndTenant',
+            privacyrights_dot_v1_dot_tenant__service__pb2.EndTenantRequest.SerializeToString,
+            privacyrights_dot_v1_dot_tenant__service__pb2.EndTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadTenantData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/privacyrights.v1.TenantService/DownloadTenantData',
+            privacyrights_dot_v1_dot_tenant__service__pb2.DownloadTenantDataRequest.SerializeToString,
+            privacyrights_dot_v1_dot_tenant__service__pb2.DownloadTenantDataResponse.FromString,
             options,
             channel_credentials,
             insecure,

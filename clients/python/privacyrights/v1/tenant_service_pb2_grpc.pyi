@@ -44,13 +44,13 @@ class TenantServiceStub:
     """Returns a tenant.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
     ListTenants: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ListTenantsRequest, _tenant_service_pb2.ListTenantsResponse]
     """Lists the tenants, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     UpdateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantRequest, _tenant_service_pb2.UpdateTenantResponse]
     """Changes the fields of a tenant that the mask names.
@@ -67,18 +67,50 @@ class TenantServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
     """
+    GetChatbot: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.GetChatbotRequest, _tenant_service_pb2.GetChatbotResponse]
+    """Returns a chatbot.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+    """
     ListChatbots: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ListChatbotsRequest, _tenant_service_pb2.ListChatbotsResponse]
     """Lists a tenant's chatbots, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
-    DeleteChatbot: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteChatbotRequest, _tenant_service_pb2.DeleteChatbotResponse]
-    """Takes a chatbot away. What it was last used for keeps counting until the tenant's people are due.
+    UpdateChatbot: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateChatbotRequest, _tenant_service_pb2.UpdateChatbotResponse]
+    """Changes the fields of a chatbot that the mask names.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    DeleteChatbot: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteChatbotRequest, _tenant_service_pb2.DeleteChatbotResponse]
+    """Takes a chatbot away. What it was last used for keeps counting until the tenant's people are
+    due.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    EndTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.EndTenantRequest, _tenant_service_pb2.EndTenantResponse]
+    """Ends the service for a tenant, at its instruction: everything that is kept for it is given back
+    or deleted (Art. 28(3)(g)). Its keys are destroyed at the time named, after which it is
+    answered like a tenant that never was; what proves compliance is kept under the rules for that.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is ending already / LEGAL_HOLD / ETAG_MISMATCH.
+    """
+    DownloadTenantData: _grpc.UnaryStreamMultiCallable[_tenant_service_pb2.DownloadTenantDataRequest, _tenant_service_pb2.DownloadTenantDataResponse]
+    """Streams all that is kept for a tenant, of one regime, as an archive: what is given back at the
+    end of the service. Each download is a ledger entry.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
 
 @_typing.type_check_only
@@ -97,13 +129,13 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """Returns a tenant.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
     ListTenants: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ListTenantsRequest, _tenant_service_pb2.ListTenantsResponse]  # type: ignore[assignment]
     """Lists the tenants, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
     """
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantRequest, _tenant_service_pb2.UpdateTenantResponse]  # type: ignore[assignment]
     """Changes the fields of a tenant that the mask names.
@@ -120,18 +152,50 @@ class TenantServiceAsyncStub(TenantServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     - ALREADY_EXISTS, RESOURCE_EXISTS / REQUEST_ID_REUSED.
     """
+    GetChatbot: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.GetChatbotRequest, _tenant_service_pb2.GetChatbotResponse]  # type: ignore[assignment]
+    """Returns a chatbot.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+    """
     ListChatbots: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ListChatbotsRequest, _tenant_service_pb2.ListChatbotsResponse]  # type: ignore[assignment]
     """Lists a tenant's chatbots, sorted by name.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - NOT_FOUND, TENANT_NOT_FOUND.
     """
-    DeleteChatbot: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteChatbotRequest, _tenant_service_pb2.DeleteChatbotResponse]  # type: ignore[assignment]
-    """Takes a chatbot away. What it was last used for keeps counting until the tenant's people are due.
+    UpdateChatbot: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateChatbotRequest, _tenant_service_pb2.UpdateChatbotResponse]  # type: ignore[assignment]
+    """Changes the fields of a chatbot that the mask names.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    DeleteChatbot: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteChatbotRequest, _tenant_service_pb2.DeleteChatbotResponse]  # type: ignore[assignment]
+    """Takes a chatbot away. What it was last used for keeps counting until the tenant's people are
+    due.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    """
+    EndTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.EndTenantRequest, _tenant_service_pb2.EndTenantResponse]  # type: ignore[assignment]
+    """Ends the service for a tenant, at its instruction: everything that is kept for it is given back
+    or deleted (Art. 28(3)(g)). Its keys are destroyed at the time named, after which it is
+    answered like a tenant that never was; what proves compliance is kept under the rules for that.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is ending already / LEGAL_HOLD / ETAG_MISMATCH.
+    """
+    DownloadTenantData: _aio.UnaryStreamMultiCallable[_tenant_service_pb2.DownloadTenantDataRequest, _tenant_service_pb2.DownloadTenantDataResponse]  # type: ignore[assignment]
+    """Streams all that is kept for a tenant, of one regime, as an archive: what is given back at the
+    end of the service. Each download is a ledger entry.
+
+    Errors:
+    - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
     """
 
 class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -159,7 +223,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a tenant.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -171,7 +235,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists the tenants, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -202,6 +266,18 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetChatbot(
+        self,
+        request: _tenant_service_pb2.GetChatbotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_service_pb2.GetChatbotResponse, _abc.Awaitable[_tenant_service_pb2.GetChatbotResponse]]:
+        """Returns a chatbot.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def ListChatbots(
         self,
         request: _tenant_service_pb2.ListChatbotsRequest,
@@ -210,7 +286,21 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists a tenant's chatbots, sorted by name.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - NOT_FOUND, TENANT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateChatbot(
+        self,
+        request: _tenant_service_pb2.UpdateChatbotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_service_pb2.UpdateChatbotResponse, _abc.Awaitable[_tenant_service_pb2.UpdateChatbotResponse]]:
+        """Changes the fields of a chatbot that the mask names.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
         """
 
     @_abc_1.abstractmethod
@@ -219,11 +309,41 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_service_pb2.DeleteChatbotRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.DeleteChatbotResponse, _abc.Awaitable[_tenant_service_pb2.DeleteChatbotResponse]]:
-        """Takes a chatbot away. What it was last used for keeps counting until the tenant's people are due.
+        """Takes a chatbot away. What it was last used for keeps counting until the tenant's people are
+        due.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def EndTenant(
+        self,
+        request: _tenant_service_pb2.EndTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_service_pb2.EndTenantResponse, _abc.Awaitable[_tenant_service_pb2.EndTenantResponse]]:
+        """Ends the service for a tenant, at its instruction: everything that is kept for it is given back
+        or deleted (Art. 28(3)(g)). Its keys are destroyed at the time named, after which it is
+        answered like a tenant that never was; what proves compliance is kept under the rules for that.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is ending already / LEGAL_HOLD / ETAG_MISMATCH.
+        """
+
+    @_abc_1.abstractmethod
+    def DownloadTenantData(
+        self,
+        request: _tenant_service_pb2.DownloadTenantDataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_tenant_service_pb2.DownloadTenantDataResponse], _abc.AsyncIterator[_tenant_service_pb2.DownloadTenantDataResponse]]:
+        """Streams all that is kept for a tenant, of one regime, as an archive: what is given back at the
+        end of the service. Each download is a ledger entry.
+
+        Errors:
+        - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
         """
 
 def add_TenantServiceServicer_to_server(servicer: TenantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
