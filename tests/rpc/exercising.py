@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -10,7 +12,10 @@ import grpc
 from privacyrights.v1 import subject_rights_service_pb2 as pb
 from privacyrights.v1 import subject_rights_service_pb2_grpc, types_pb2
 from tests.rpc.kept import put
-from tests.rpc.people import new_id
+from tests.rpc.people import new_id, new_tenant, own_user
+
+Person = Callable[[str], types_pb2.Subject]
+"""Makes somebody of a tenant who isn't known yet."""
 
 ACCESS = pb.RIGHTS_REQUEST_KIND_ACCESS
 ERASURE = pb.RIGHTS_REQUEST_KIND_ERASURE
@@ -41,6 +46,13 @@ async def keep(
     purpose, category = ANSWERS if is_end_user else ACCOUNT
     given = {"answer": "blue"} if is_end_user else {"name": "Ada", "email": "ada@example.org"}
     await put(channel, subject, {**given, **fields}, purpose=purpose, category=category, key=key)
+
+
+async def known(channel: grpc.aio.Channel, who: Person = own_user) -> types_pb2.Subject:
+    """Return somebody about whom something is kept."""
+    subject = who(await new_tenant(channel))
+    await keep(channel, subject)
+    return subject
 
 
 async def ask(
@@ -122,3 +134,54 @@ async def document(channel: grpc.aio.Channel, name: str) -> dict[str, Any]:
     content = b"".join(piece.chunk for piece in await pieces(channel, name))
     read: dict[str, Any] = json.loads(content)
     return read
+
+
+async def attest(channel: grpc.aio.Channel, name: str) -> pb.AttestIdentityResponse:
+    """Attest that a request is the person's own."""
+    return await rights(channel).AttestIdentity(
+        pb.AttestIdentityRequest(name=name, identity=LOGIN, request_id=new_id())
+    )
+
+
+async def withdraw(channel: grpc.aio.Channel, name: str) -> pb.WithdrawRightsRequestResponse:
+    """Take a request back."""
+    return await rights(channel).WithdrawRightsRequest(
+        pb.WithdrawRightsRequestRequest(name=name, request_id=new_id())
+    )
+
+
+async def refuse(
+    channel: grpc.aio.Channel,
+    name: str,
+    ground: pb.RefusalGround.ValueType,
+    *,
+    request_id: str = "",
+) -> pb.RefuseRightsRequestResponse:
+    """Refuse a request."""
+    return await rights(channel).RefuseRightsRequest(
+        pb.RefuseRightsRequestRequest(
+            name=name,
+            ground=ground,
+            explanation="Your invoice is in dispute.",
+            request_id=request_id or new_id(),
+        )
+    )
+
+
+async def certificate(channel: grpc.aio.Channel, name: str) -> str:
+    """Return the certificate of a request."""
+    response = await rights(channel).GetErasureCertificate(
+        pb.GetErasureCertificateRequest(name=name)
+    )
+    return response.jws
+
+
+def decoded(part: str) -> bytes:
+    """Return a part of a JWS as bytes (RFC 7515 section 2)."""
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def payload(jws: str) -> dict[str, Any]:
+    """Return what a JWS says, unverified."""
+    claims: dict[str, Any] = json.loads(decoded(jws.split(".")[1]))
+    return claims

@@ -1,4 +1,4 @@
-"""AssistanceService over a real channel: inquiries, contacts, and what a tenant lacks."""
+"""Inquiries over a real channel, and what is kept and told of the professionals in them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ from server.domain.ledger import Entry
 from server.domain.ports import Query
 from server.domain.tenants import Tenants
 from server.settings import Settings
+from tests.rpc.assistance import CANARY, contact, contacts, opened, opening, reply
 from tests.rpc.people import new_id, new_tenant, refused
 
 if TYPE_CHECKING:
     from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceAsyncStub
-
-CANARY = "Jeanne-Canary"
 
 
 @pytest.fixture
@@ -49,56 +48,6 @@ def service(channel: grpc.aio.Channel) -> AssistanceServiceAsyncStub:
 async def tenant(channel: grpc.aio.Channel) -> str:
     """Return the name of a tenant, in Paris, that no other test has."""
     return await new_tenant(channel)
-
-
-def opening(tenant: str, **fields: Any) -> pb.OpenInquiryRequest:
-    """Return the request that asks something; *fields* override its own."""
-    given: dict[str, Any] = {
-        "parent": tenant,
-        "title": f"About {CANARY}",
-        "text": f"Where is the data of {CANARY}?",
-        "author": "DPO",
-        "request_id": new_id(),
-        **fields,
-    }
-    return pb.OpenInquiryRequest(**given)
-
-
-async def opened(service: AssistanceServiceAsyncStub, tenant: str, **fields: Any) -> pb.Inquiry:
-    """Ask something and return the inquiry."""
-    return (await service.OpenInquiry(opening(tenant, **fields))).inquiry
-
-
-def reply(
-    inquiry: pb.Inquiry, side: int = pb.SIDE_PLATFORM, **fields: Any
-) -> pb.ReplyToInquiryRequest:
-    """Return the request that adds a message to *inquiry*."""
-    given: dict[str, Any] = {
-        "name": inquiry.name,
-        "side": side,
-        "author": "Compliance team",
-        "text": "In Paris.",
-        "request_id": new_id(),
-        **fields,
-    }
-    return pb.ReplyToInquiryRequest(**given)
-
-
-def contact(tenant: str, **fields: Any) -> pb.SetContactRequest:
-    """Return the request that names who hears of breaches at the tenant's."""
-    given: dict[str, Any] = {
-        "side": pb.SIDE_TENANT,
-        "function": pb.CONTACT_FUNCTION_BREACH,
-        "display_name": CANARY,
-        "address": "canary@example.org",
-        **fields,
-    }
-    return pb.SetContactRequest(parent=tenant, contact=pb.Contact(**given), request_id=new_id())
-
-
-async def contacts(service: AssistanceServiceAsyncStub, tenant: str) -> list[pb.Contact]:
-    """Return the contacts of *tenant*."""
-    return list((await service.ListContacts(pb.ListContactsRequest(parent=tenant))).contacts)
 
 
 async def ledger(app: App, tenant: str) -> list[Entry]:
@@ -327,64 +276,6 @@ async def test_other_tenants_inquiry_is_not_found(
 
     assert ("NOT_FOUND", "INQUIRY_NOT_FOUND") == (told[0].code, told[0].reason)
     assert told[0] == told[1] == replying
-
-
-async def test_contact_is_replaced(service: AssistanceServiceAsyncStub, tenant: str) -> None:
-    """There is one contact for each function of each side, the last that was set."""
-    first = contact(tenant)
-    await service.SetContact(first)
-    await service.SetContact(contact(tenant, side=pb.SIDE_PLATFORM))
-    set_ = await service.SetContact(contact(tenant, display_name="Night desk", address="112"))
-    await service.SetContact(first)
-
-    found = await contacts(service, tenant)
-
-    assert f"{tenant}/contacts/tenant-breach" == set_.contact
-    assert [
-        (f"{tenant}/contacts/platform-breach", CANARY, "canary@example.org"),
-        (f"{tenant}/contacts/tenant-breach", "Night desk", "112"),
-    ] == [(one.name, one.display_name, one.address) for one in found]
-    assert all(one.HasField("update_time") for one in found)
-
-
-async def test_contacts_are_listed_in_pages(
-    service: AssistanceServiceAsyncStub, tenant: str
-) -> None:
-    """Page after page lists every contact once, sorted by name."""
-    for function in pb.ContactFunction.values()[1:]:
-        await service.SetContact(contact(tenant, function=function))
-
-    first = await service.ListContacts(pb.ListContactsRequest(parent=tenant, page_size=3))
-    rest = await service.ListContacts(
-        pb.ListContactsRequest(parent=tenant, page_size=3, page_token=first.next_page_token)
-    )
-
-    found = [one.name for one in (*first.contacts, *rest.contacts)]
-    assert 4 == len(found)
-    assert sorted(set(found)) == found
-
-
-@pytest.mark.parametrize(
-    ("fields", "path"),
-    [
-        ({"side": 0}, "contact.side"),
-        ({"side": 9}, "contact.side"),
-        ({"function": 0}, "contact.function"),
-        ({"function": -1}, "contact.function"),
-        ({"display_name": ""}, "contact.display_name"),
-        ({"address": "nowhere"}, "contact.address"),
-        ({"address": "a@" + "b" * 200}, "contact.address"),
-    ],
-)
-async def test_contact_lacking_something_is_refused(
-    service: AssistanceServiceAsyncStub, tenant: str, fields: dict[str, Any], path: str
-) -> None:
-    """Who can't be reached is no contact."""
-
-    told = await refused(service.SetContact(contact(tenant, **fields)))
-
-    assert ("INVALID_ARGUMENT", "FIELD_INVALID", (path,)) == (told.code, told.reason, told.fields)
-    assert [] == await contacts(service, tenant)
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,20 @@
-"""Erasures over a real channel: at once, everywhere, for one life only, with proof."""
+"""Erasures over a real channel: at once, everywhere, and for one life only."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from collections.abc import AsyncGenerator, Awaitable
+from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from privacyrights.v1 import audit_service_pb2, types_pb2
 from privacyrights.v1 import subject_rights_service_pb2 as pb
-from privacyrights.v1.audit_service_pb2_grpc import AuditServiceStub
+from privacyrights.v1 import types_pb2
 from server.compose import App, compose
-from server.domain.change import Change, Insert
 from server.domain.clock import SteppingClock
-from server.domain.ledger import new_entry
-from server.domain.rights.erasure import SETTLING, Erasure, Purged, erasure_id
 from server.domain.rights.erasure import erasures as erasures_table
 from server.domain.subject import Subject
 from server.domain.subjects import Subjects
@@ -32,14 +23,17 @@ from server.settings import Settings
 from tests.rpc.exercising import (
     ACCESS,
     ERASURE,
+    Person,
     ask,
     authorise,
+    certificate,
     document,
-    erasures,
     execute,
     exercise,
     get,
     keep,
+    known,
+    payload,
     rights,
 )
 from tests.rpc.kept import CALL, erase, read, subject_id
@@ -49,7 +43,6 @@ OPTIMISE = "purposes/optimise_interactions"
 CUSTOMISE = "purposes/customise_messages"
 COMPLETED = pb.RIGHTS_REQUEST_STATE_COMPLETED
 
-Person = Callable[[str], types_pb2.Subject]
 BOTH = pytest.mark.parametrize("who", [own_user, end_user])
 
 
@@ -67,13 +60,6 @@ async def other_channel(
         await second.server.stop(5)
 
 
-async def known(channel: grpc.aio.Channel, who: Person = end_user) -> types_pb2.Subject:
-    """Return somebody about whom something is kept."""
-    subject = who(await new_tenant(channel))
-    await keep(channel, subject)
-    return subject
-
-
 async def stored(app: App, subject: types_pb2.Subject) -> Subject:
     """Return the subject's document."""
     return await Subjects(app.ports).require(CALL, subject_id(subject))
@@ -86,14 +72,6 @@ async def reborn(
     decided = Timestamp()
     decided.FromDatetime(clock.advance(timedelta(seconds=1)))
     await grant(channel, subject, CUSTOMISE, decision_time=decided)
-
-
-async def certificate(channel: grpc.aio.Channel, name: str) -> str:
-    """Return the certificate of a request."""
-    response = await rights(channel).GetErasureCertificate(
-        pb.GetErasureCertificateRequest(name=name)
-    )
-    return response.jws
 
 
 @BOTH
@@ -123,7 +101,7 @@ async def test_erased_person_is_unreadable_on_every_server(
 
 async def test_cached_key_would_be_noticed(app: App, channel: grpc.aio.Channel) -> None:
     """A process that kept the subject's document, key and all, would go on reading."""
-    subject = await known(channel)
+    subject = await known(channel, end_user)
     kept = await stored(app, subject)
 
     await exercise(channel, subject, ERASURE)
@@ -137,7 +115,7 @@ async def test_cached_key_would_be_noticed(app: App, channel: grpc.aio.Channel) 
 
 async def test_tombstone_knows_nothing(app: App, channel: grpc.aio.Channel) -> None:
     """What stays of a person says only that a life has ended, and when."""
-    subject = await known(channel)
+    subject = await known(channel, end_user)
     await grant(channel, subject, CUSTOMISE)
 
     await exercise(channel, subject, ERASURE)
@@ -172,7 +150,7 @@ async def test_repeat_erases_nothing_anew(
     app: App, channel: grpc.aio.Channel, clock: SteppingClock
 ) -> None:
     """The same call after a new sign-up returns what it returned, and touches nothing."""
-    subject = await known(channel)
+    subject = await known(channel, end_user)
     request = await ask(channel, subject, ERASURE)
     await authorise(channel, request.name)
     id = new_id()
@@ -195,7 +173,7 @@ async def test_late_execution_touches_no_later_life(
     app: App, channel: grpc.aio.Channel, clock: SteppingClock, *, begins_anew: bool
 ) -> None:
     """A request that is executed after its life has ended is completed with that end as proof."""
-    subject = await known(channel)
+    subject = await known(channel, end_user)
     late = await ask(channel, subject, ERASURE)
     await authorise(channel, late.name)
     await erase(app.ports, subject)
@@ -217,7 +195,7 @@ async def test_wiping_the_current_life_would_be_noticed(
     app: App, channel: grpc.aio.Channel, clock: SteppingClock
 ) -> None:
     """An execution that erased whatever life there is would leave no later one, as shown above."""
-    subject = await known(channel)
+    subject = await known(channel, end_user)
     await erase(app.ports, subject)
     await reborn(channel, subject, clock)
 
@@ -230,7 +208,7 @@ async def test_access_after_the_end_answers_that_nothing_is_left(
     app: App, channel: grpc.aio.Channel
 ) -> None:
     """Whoever asked for access and was erased is told that nothing is kept any more."""
-    subject = await known(channel)
+    subject = await known(channel, end_user)
     request = await ask(channel, subject, ACCESS)
     await authorise(channel, request.name)
     await erase(app.ports, subject)
@@ -243,7 +221,7 @@ async def test_access_after_the_end_answers_that_nothing_is_left(
 
 async def test_words_go_with_the_person(channel: grpc.aio.Channel) -> None:
     """The explanation of an earlier refusal can't be read after an erasure; its ground can."""
-    subject = await known(channel)
+    subject = await known(channel, end_user)
     request = await ask(channel, subject, ACCESS)
     await rights(channel).RefuseRightsRequest(
         pb.RefuseRightsRequestRequest(
@@ -264,206 +242,3 @@ async def test_words_go_with_the_person(channel: grpc.aio.Channel) -> None:
 
 
 # --- The certificate -----------------------------------------------------------------------------
-
-
-def decoded(part: str) -> bytes:
-    """Return a part of a JWS as bytes (RFC 7515 section 2)."""
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-
-
-def payload(jws: str) -> dict[str, Any]:
-    """Return what a JWS says, unverified."""
-    claims: dict[str, Any] = json.loads(decoded(jws.split(".")[1]))
-    return claims
-
-
-async def verify(channel: grpc.aio.Channel, jws: str) -> dict[str, Any]:
-    """Verify *jws* as anyone can, with nothing but the public keys, and return what it says."""
-    keys = json.loads(
-        (await AuditServiceStub(channel).ListKeys(audit_service_pb2.ListKeysRequest())).jwks
-    )["keys"]
-    header, content, signature = jws.split(".")
-    head = json.loads(decoded(header))
-    key = next(each for each in keys if each["kid"] == head["kid"])
-    assert ("OKP", "Ed25519") == (key["kty"], key["crv"])
-    public = Ed25519PublicKey.from_public_bytes(decoded(key["x"]))
-    public.verify(decoded(signature), f"{header}.{content}".encode())
-    assert {"alg": "EdDSA", "kid": key["kid"], "typ": "erasure-certificate+jwt"} == head
-    return payload(jws)
-
-
-@BOTH
-async def test_certificate_verifies_offline(
-    app: App, channel: grpc.aio.Channel, clock: SteppingClock, who: Person
-) -> None:
-    """The certificate verifies byte by byte with the published keys, and says what was done."""
-    subject = await known(channel, who)
-    wrapped = (await stored(app, subject)).key
-    request = await exercise(channel, subject, ERASURE)
-
-    claims = await verify(channel, await certificate(channel, request.name))
-
-    assert wrapped is not None
-    expected = {
-        "tenant": subject.tenant,
-        "role": "controller" if who is own_user else "processor",
-        "subject_reference": request.subject_reference,
-        "generation": 1,
-        "request": request.name,
-        "jti": request.name,
-        "iss": "privacyrights",
-        "iat": int(clock.now().timestamp()),
-        "erase_time": clock.now().isoformat().replace("+00:00", "Z"),
-    }
-    assert expected == {name: claims[name] for name in expected}
-    assert f"sha256:{sha256(wrapped).hexdigest()}" == claims["destroyed"]["key_digest"]
-    assert (["holders/store"], []) == (
-        claims["coverage"]["confirmed"],
-        claims["coverage"]["holders"],
-    )
-    assert "No other holder" in claims["coverage"]["statement"]
-    assert subject.subject_id not in json.dumps(claims)
-
-
-async def test_altered_certificate_does_not_verify(channel: grpc.aio.Channel) -> None:
-    """A certificate for another generation, under the same signature, is none."""
-    subject = await known(channel)
-    request = await exercise(channel, subject, ERASURE)
-    header, _, signature = (await certificate(channel, request.name)).split(".")
-    claims = {**payload(await certificate(channel, request.name)), "generation": 2}
-    content = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-
-    with pytest.raises(InvalidSignature):
-        await verify(channel, f"{header}.{content}.{signature}")
-
-
-async def test_only_executed_erasures_have_a_certificate(channel: grpc.aio.Channel) -> None:
-    """An erasure that is still open, and an access, have none."""
-    subject = await known(channel)
-    opened = await ask(channel, subject, ERASURE)
-    access = await exercise(channel, subject, ACCESS)
-
-    found = [await refused(certificate(channel, each.name)) for each in (opened, access)]
-
-    assert [("NOT_FOUND", "CERTIFICATE_NOT_FOUND")] * 2 == [
-        (each.code, each.reason) for each in found
-    ]
-
-
-# --- The list ------------------------------------------------------------------------------------
-
-
-async def test_erasures_are_listed_oldest_first(
-    channel: grpc.aio.Channel, clock: SteppingClock
-) -> None:
-    """Whoever restores a backup gets each life that ended, in order, page by page."""
-    tenant = await new_tenant(channel)
-    ended: list[str] = []
-    for _ in range(3):
-        subject = end_user(tenant)
-        await keep(channel, subject)
-        clock.advance(timedelta(seconds=1))
-        ended.append((await exercise(channel, subject, ERASURE)).subject_reference)
-
-    first = await erasures(channel, tenant, types_pb2.ROLE_PROCESSOR, page_size=2)
-    clock.advance(timedelta(hours=3))
-    second = await erasures(
-        channel,
-        tenant,
-        types_pb2.ROLE_PROCESSOR,
-        page_size=2,
-        page_token=first.next_page_token,
-    )
-    since = await erasures(
-        channel, tenant, types_pb2.ROLE_PROCESSOR, since_time=first.erasures[1].erase_time
-    )
-
-    assert ended == [each.subject_reference for each in (*first.erasures, *second.erasures)]
-    assert ended[1:] == [each.subject_reference for each in since.erasures]
-    assert "" == second.next_page_token
-    # However long the reading takes: the watermark is that of its beginning.
-    assert first.watermark_time == second.watermark_time
-
-
-async def test_role_and_tenant_are_kept_apart(channel: grpc.aio.Channel) -> None:
-    """A tenant's list has its own erasures of one role; the list of all has it among others."""
-    subject = await known(channel)
-    other = await known(channel)
-    for each in (subject, other):
-        await exercise(channel, each, ERASURE)
-
-    own = await erasures(channel, subject.tenant, types_pb2.ROLE_PROCESSOR)
-    as_controller = await erasures(channel, subject.tenant, types_pb2.ROLE_CONTROLLER)
-    everybody = await erasures(channel, "", types_pb2.ROLE_PROCESSOR, page_size=1000)
-
-    assert [subject.tenant] == [each.tenant for each in own.erasures]
-    assert not as_controller.erasures
-    assert {subject.tenant, other.tenant} <= {each.tenant for each in everybody.erasures}
-
-
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"role": 0}, "FIELD_INVALID"),
-        ({"parent": "nobody"}, "FIELD_INVALID"),
-        ({"parent": "tenants/nobody"}, "TENANT_NOT_FOUND"),
-        ({"page_token": "AAAA"}, "PAGE_TOKEN_INVALID"),
-    ],
-)
-async def test_invalid_list_is_refused(
-    channel: grpc.aio.Channel, fields: dict[str, Any], reason: str
-) -> None:
-    """A list that can't be is refused."""
-    given: dict[str, Any] = {"role": types_pb2.ROLE_PROCESSOR, **fields}
-
-    found = await refused(rights(channel).ListErasures(pb.ListErasuresRequest(**given)))
-
-    assert reason == found.reason
-
-
-async def committed_late(app: App, tenant: str, time: datetime) -> str:
-    """Commit an erasure that was decided at *time*; return its reference."""
-    reference, owner = new_id("late"), tenant.removeprefix("tenants/")
-    late = Erasure(
-        id=erasure_id(f"{owner}/{reference}", 1),
-        tenant=owner,
-        version=1,
-        role=Role.PROCESSOR,
-        subject=f"{owner}/{reference}",
-        generation=1,
-        time=time,
-        entry=f"{owner}/entry",
-        key_digest="0" * 64,
-        purged=Purged.FOR_GOOD,
-    )
-    entry = new_entry(CALL, app.ports.ids, tenant=owner, type="subject.erased", time=time)
-    change = Change((Insert(erasures_table(Role.PROCESSOR), late),), (entry,))
-    await app.ports.committer.commit(change, type(None))
-    return reference
-
-
-async def test_late_commit_is_not_missed(
-    app: App, channel: grpc.aio.Channel, clock: SteppingClock
-) -> None:
-    """An erasure that is committed after a newer one was listed comes with the next list."""
-    subject = await known(channel)
-    decided = clock.now()
-    clock.advance(timedelta(minutes=2))
-    await exercise(channel, subject, ERASURE)
-    seen = await erasures(channel, subject.tenant, types_pb2.ROLE_PROCESSOR)
-    late = await committed_late(app, subject.tenant, decided)
-
-    following = await erasures(
-        channel, subject.tenant, types_pb2.ROLE_PROCESSOR, since_time=seen.watermark_time
-    )
-    # A watermark that is simply the newest time seen would have missed it.
-    naive = await erasures(
-        channel,
-        subject.tenant,
-        types_pb2.ROLE_PROCESSOR,
-        since_time=seen.erasures[-1].erase_time,
-    )
-
-    assert late in {each.subject_reference for each in following.erasures}
-    assert late not in {each.subject_reference for each in naive.erasures}
-    assert clock.now() - SETTLING == seen.watermark_time.ToDatetime(UTC)
