@@ -136,7 +136,7 @@ class MongoCommitter:
                 from_value(receipt.stored["outcome"], outcome), receipt.token, repeated=True
             )
         own = change.once.outcome if change.once is not None else None
-        return Committed(own, receipt.token)  # type: ignore[arg-type]
+        return Committed(own, receipt.token)  # type: ignore[arg-type]  # it was given as an E
 
     async def drain(self, seconds: float) -> bool:
         """Take no more changes, finish those taken, and tell whether all were within *seconds*."""

@@ -130,19 +130,19 @@ class Forgetful(MongoCommitter):
 class Cuttable(MongoCommitter):
     """Broken: commits in the caller's task, and so is cut when the caller goes."""
 
-    async def commit(self, change: Change, outcome: type[E]) -> Committed[E]:  # noqa: ARG002
+    async def commit(self, change: Change, outcome: type[E]) -> Committed[E]:  # noqa: ARG002 – a broken variant looks at less
         """Commit right here."""
         pending = self._compiler.compile(change, self._clock.now())
         receipt = (await Batch(self._driver, self._layout, [pending]).run(commit_seconds=5))[
             pending
         ]
-        return Committed(None, receipt.token)  # type: ignore[arg-type, union-attr]
+        return Committed(None, receipt.token)  # type: ignore[arg-type, union-attr]  # a broken variant
 
 
 class Hurried(MongoCommitter):
     """Broken: doesn't finish what it has taken."""
 
-    async def drain(self, seconds: float) -> bool:  # noqa: ARG002
+    async def drain(self, seconds: float) -> bool:  # noqa: ARG002 – a broken variant looks at less
         """Say that all is done."""
         self._is_closed = True
         return True
@@ -162,7 +162,7 @@ class Fatal(MongoCommitter):
 class Indiscreet(MongoReader):
     """Broken: doesn't ask whose document it is."""
 
-    async def get(self, table: Any, tenant: str, id: str, type: type[E], **_: Any) -> E | None:  # noqa: ARG002
+    async def get(self, table: Any, tenant: str, id: str, type: type[E], **_: Any) -> E | None:  # noqa: ARG002 – a broken variant looks at less
         """Return the document, whosever it is."""
         found = await self._driver.find(self._layout.place(table), {"_id": id})
         return to_entity(found[0], type) if found else None
@@ -187,5 +187,5 @@ class Careless(MongoReader):
 class Lonely(MongoReader):
     """Broken: sends a find for every caller."""
 
-    async def _document(self, place: Any, key: Any, freshness: Any) -> Any:  # noqa: ARG002
+    async def _document(self, place: Any, key: Any, freshness: Any) -> Any:  # noqa: ARG002 – a broken variant looks at less
         return (await self._driver.get(place, [key])).get(key)

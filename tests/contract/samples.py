@@ -66,7 +66,7 @@ def renewed(subject: Subject) -> Subject:
 def note(tenant: str, key: str, reference: str = "ada", **fields: object) -> Note:
     """Return a new note."""
     subject = f"{tenant}/{reference}"
-    return replace(Note(f"{subject}/{key}", tenant, 1, subject, 1, b"sealed"), **fields)  # type: ignore[arg-type]
+    return replace(Note(f"{subject}/{key}", tenant, 1, subject, 1, b"sealed"), **fields)  # type: ignore[arg-type]  # a test's own values
 
 
 def entry(tenant: str) -> Entry:

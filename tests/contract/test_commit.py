@@ -64,7 +64,7 @@ async def test_without_its_ledger_entry_nothing_is_written(store: Store) -> None
 
 async def test_that_writes_apart_would_be_noticed(store: Store) -> None:
     """Writes that are durable one by one break the promise above."""
-    store.driver = Tampered(store.driver, lambda _: Apart(store.driver._driver))  # type: ignore[assignment, attr-defined]
+    store.driver = Tampered(store.driver, lambda _: Apart(store.driver._driver))  # type: ignore[assignment, attr-defined]  # in the driver's place
     store.use()
 
     with pytest.raises(AssertionError):
@@ -161,7 +161,7 @@ async def test_a_version_is_replaced_once(store: Store) -> None:
 
 async def test_that_replacing_blindly_would_be_noticed(store: Store) -> None:
     """Writes that ignore the version break the promise above."""
-    store.driver = Tampered(store.driver, Unconditional)  # type: ignore[assignment]
+    store.driver = Tampered(store.driver, Unconditional)  # type: ignore[assignment]  # in the driver's place
     store.use()
 
     with pytest.raises(AssertionError):

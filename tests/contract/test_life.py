@@ -15,7 +15,7 @@ from tests.contract.store import Store
 def gated(store: Store) -> type[Gate]:
     """Hold the commits of *store* at a gate; return the gate, still closed."""
     held = gate()
-    store.driver = Tampered(store.driver, held)  # type: ignore[assignment]
+    store.driver = Tampered(store.driver, held)  # type: ignore[assignment]  # in the driver's place
     store.use(committer=type(store.committer))
     return held
 
@@ -109,7 +109,7 @@ async def test_nobody_is_answered_before_the_commit_is_confirmed(store: Store) -
 @pytest.mark.parametrize("store", ["pymongo"], indirect=True)
 async def test_that_answering_early_would_be_noticed(store: Store) -> None:
     """An answer before the commit breaks the promise above."""
-    store.driver = Tampered(store.driver, Early)  # type: ignore[assignment]
+    store.driver = Tampered(store.driver, Early)  # type: ignore[assignment]  # in the driver's place
     store.use()
 
     with pytest.raises(AssertionError):

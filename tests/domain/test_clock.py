@@ -57,7 +57,7 @@ def test_no_step_backwards(step: dict[str, timedelta | int]) -> None:
     clock = SteppingClock(START)
 
     with pytest.raises(ValueError, match="forward"):
-        clock.advance(**step)  # type: ignore[arg-type]
+        clock.advance(**step)  # type: ignore[arg-type]  # a table's values
 
 
 def test_naive_start_is_refused() -> None:

@@ -23,7 +23,7 @@ def test_everything_is_had_by_somebody_in_equal_shares(
     Shares differ by one at most, and then nobody moves any more.
     """
     for _ in range(4):
-        for member in sorted(live, key=lambda _: chance.random()):  # type: ignore[attr-defined]
+        for member in sorted(live, key=lambda _: chance.random()):  # type: ignore[attr-defined]  # hypothesis has it
             step = moves(member, holders, live)
             holders |= dict.fromkeys(step.leave, "") | dict.fromkeys(step.take, member)
     shares = [list(holders.values()).count(member) for member in live]

@@ -59,11 +59,11 @@ class LedgerAfterwards(MongoCommitter):
 class WithoutEncryption(EnvelopeKeyring):
     """Hands on what it should seal."""
 
-    async def seal(self, subject: Subject, content: bytes, context: str) -> bytes:  # noqa: ARG002
+    async def seal(self, subject: Subject, content: bytes, context: str) -> bytes:  # noqa: ARG002 – a broken variant seals nothing
         """Return the content."""
         return content
 
-    async def unseal(self, subject: Subject, sealed: bytes, context: str) -> bytes:  # noqa: ARG002
+    async def unseal(self, subject: Subject, sealed: bytes, context: str) -> bytes:  # noqa: ARG002 – a broken variant seals nothing
         """Return the content."""
         return sealed
 

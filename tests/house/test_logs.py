@@ -42,7 +42,7 @@ def unconfigured() -> Iterator[None]:
 
 
 @pytest.fixture
-def lines(tmp_path: Path, unconfigured: None) -> Iterator[Lines]:  # noqa: ARG001
+def lines(tmp_path: Path, unconfigured: None) -> Iterator[Lines]:  # noqa: ARG001 – what it does counts
     """Log to a file, and give what reads its lines."""
     file = tmp_path / "log"
     with file.open("w") as stream:
@@ -147,7 +147,7 @@ def test_dropped_field_is_named(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize("way", ["field", "event"])
-def test_strict_mode_raises(unconfigured: None, way: str) -> None:  # noqa: ARG001
+def test_strict_mode_raises(unconfigured: None, way: str) -> None:  # noqa: ARG001 – what it does counts
     """In tests a mistake is an error, not a dropped field."""
     with Path(os.devnull).open("w") as stream:
         logs.configure(stream=stream, strict=True)
@@ -156,7 +156,7 @@ def test_strict_mode_raises(unconfigured: None, way: str) -> None:  # noqa: ARG0
             WAYS[way]()
 
 
-def test_level_is_the_least_logged(tmp_path: Path, unconfigured: None) -> None:  # noqa: ARG001
+def test_level_is_the_least_logged(tmp_path: Path, unconfigured: None) -> None:  # noqa: ARG001 – what it does counts
     """What is below the level is not logged."""
     with (tmp_path / "log").open("w") as stream:
         logs.configure(stream=stream, level="warning")
@@ -168,9 +168,9 @@ def test_level_is_the_least_logged(tmp_path: Path, unconfigured: None) -> None: 
 
 @pytest.mark.parametrize(("form", "is_json"), [("auto", False), ("pretty", False), ("json", True)])
 def test_terminal_gets_pretty_lines(
-    unconfigured: None,  # noqa: ARG001
+    unconfigured: None,  # noqa: ARG001 – what it does counts
     form: Any,
-    is_json: bool,  # noqa: FBT001
+    is_json: bool,  # noqa: FBT001 – a parameter of the test
 ) -> None:
     """On a terminal, lines are for reading unless told otherwise."""
     terminal, inside = os.openpty()
@@ -184,7 +184,7 @@ def test_terminal_gets_pretty_lines(
 
 
 @pytest.mark.parametrize("form", ["json", "pretty"])
-def test_full_disk_stops_no_call(unconfigured: None, form: Any) -> None:  # noqa: ARG001
+def test_full_disk_stops_no_call(unconfigured: None, form: Any) -> None:  # noqa: ARG001 – what it does counts
     """A line that can't be written is lost; whoever logged it goes on."""
     went_on = False
     # Closing it fails once more, which is the file's affair.

@@ -155,7 +155,7 @@ async def filled(app: App, name: str, text: str, count: int) -> None:
     writes: list[Insert | Replace] = []
     for _ in range(count):
         after = replied(after, message, found.due_time)
-        written = await kept._message(after, message, now)  # pyright: ignore[reportPrivateUsage]
+        written = await kept._message(after, message, now)  # pyright: ignore[reportPrivateUsage]  # to fill a thread at once
         writes.append(Insert(INQUIRY_MESSAGES, written))
     writes.append(Replace(INQUIRIES, replace(after, version=found.version + 1)))
     await app.ports.committer.commit(Change(writes=writes, entries=()), type(None))

@@ -383,7 +383,7 @@ async def test_garbage_token_is_refused(channel: grpc.aio.Channel) -> None:
     """A consistency token that isn't ours is the caller's mistake, not the server's."""
     who = end_user(await new_tenant(channel))
 
-    told = await refused(verdict(channel, who, CUSTOMISE, token="not-a-token"))  # noqa: S106
+    told = await refused(verdict(channel, who, CUSTOMISE, token="not-a-token"))  # noqa: S106 – no password
 
     assert ("INVALID_ARGUMENT", "CONSISTENCY_TOKEN_INVALID") == (told.code, told.reason)
 

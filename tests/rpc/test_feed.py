@@ -381,7 +381,7 @@ async def test_signs_of_life_come_when_nothing_else_does(channel: grpc.aio.Chann
     init = Stream.__init__
 
     def lively(self: Stream, *args: object, **given: object) -> None:
-        init(self, *args, **{**given, "life_seconds": 0.1})  # type: ignore[arg-type]
+        init(self, *args, **{**given, "life_seconds": 0.1})  # type: ignore[arg-type]  # its own arguments
 
     with patch.object(Stream, "__init__", lively):
         async with subscriber(channel, name) as stream:

@@ -97,7 +97,7 @@ async def test_what_breaks_a_rule_is_refused(
     service: FeedServiceAsyncStub, fields: dict[str, object], path: str
 ) -> None:
     """Each wrong field is named."""
-    told = await refused(service.CreateSubscription(creation(**fields)))  # type: ignore[arg-type]
+    told = await refused(service.CreateSubscription(creation(**fields)))  # type: ignore[arg-type]  # a table's values
 
     assert ("INVALID_ARGUMENT", (path,)) == (told.code, told.fields)
 

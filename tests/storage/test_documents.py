@@ -21,7 +21,7 @@ from tests.contract.samples import NOW, Answer, Note, entry, note, person
 
 CODEC: CodecOptions[Document] = CodecOptions(tz_aware=True)
 # Naive by the strategy's wish, which adds the time zone itself.
-EARLIEST, LATEST = datetime(1900, 1, 1), datetime(2200, 1, 1)  # noqa: DTZ001
+EARLIEST, LATEST = datetime(1900, 1, 1), datetime(2200, 1, 1)  # noqa: DTZ001 – hypothesis adds the zone
 times = st.datetimes(EARLIEST, LATEST, timezones=st.just(UTC)).map(milliseconds)
 states = st.builds(
     ConsentState, choice=st.sampled_from(Choice), time=times, purpose_version=st.integers(1, 9)

@@ -49,7 +49,7 @@ async def test_a_lease_has_one_holder(leases: Leases) -> None:
 class Endless(Leases):
     """Broken: what is given ends in the same moment."""
 
-    async def acquire(self, name: str, *, seconds: float) -> Lease | None:  # noqa: ARG002
+    async def acquire(self, name: str, *, seconds: float) -> Lease | None:  # noqa: ARG002 – a broken variant looks at less
         """Acquire for no time."""
         return await super().acquire(name, seconds=0)
 

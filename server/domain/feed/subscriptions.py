@@ -162,7 +162,7 @@ class Subscriptions:
             changed: Subscription = replace(
                 found,
                 version=found.version + 1,
-                **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+                **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]  # of the fields' own types
             )
             return Decision(
                 writes=(Replace(SUBSCRIPTIONS, changed),),

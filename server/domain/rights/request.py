@@ -290,7 +290,7 @@ class RightsRequest:
         return self._next(state=state, transitions=(*self.transitions, move), **changes)
 
     def _next(self, **changes: object) -> RightsRequest:
-        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]
+        return replace(self, version=self.version + 1, **changes)  # type: ignore[arg-type]  # of the fields' own types
 
 
 def due_time(receive_time: datetime, zone: str) -> datetime:

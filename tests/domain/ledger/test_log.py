@@ -36,7 +36,7 @@ class Kept:
             if tree.size in SIZES:
                 self.roots[tree.size] = tree.root
         self.nodes = {node_id(TENANT, node): hash for node, hash in tree.completed}
-        self.head = LedgerHead("acme", TENANT, 0, SIZE, tuple(tree.frontier), 0, False, 1)  # noqa: FBT003
+        self.head = LedgerHead("acme", TENANT, 0, SIZE, tuple(tree.frontier), 0, False, 1)  # noqa: FBT003 – a dataclass's field
         self.found: list[int] = []
 
     async def get(self, table: object, tenant: str, id: str, _: type[E]) -> E | None:
@@ -53,7 +53,7 @@ class Kept:
             assert isinstance(first, int)
             assert isinstance(last, int)
             found = [
-                type(f"{TENANT}/{n}", TENANT, n, self.hashes[n])  # type: ignore[call-arg]
+                type(f"{TENANT}/{n}", TENANT, n, self.hashes[n])  # type: ignore[call-arg]  # all of them begin so
                 for n in range(first, min(last + 1, SIZE))
             ]
         else:
