@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from server.interceptors.exchange import Exchange, Step
+
+
+QUIET_SECONDS = 0.05
+"""How long no call must have come so that none is thought to be on its way."""
 
 
 class Drain:
@@ -26,6 +31,7 @@ class Drain:
         """Begin with nothing running."""
         self._running: set[Running] = set()
         self._is_draining = False
+        self._refused = 0
         self._idle = asyncio.Event()
 
     def admit(self, *, is_endless: bool) -> Running:
@@ -35,6 +41,7 @@ class Drain:
             DrainingError: no more calls are taken.
         """
         if self._is_draining:
+            self._refused += 1
             raise DrainingError
         return Running(self._running, self._left, is_endless=is_endless)
 
@@ -50,6 +57,18 @@ class Drain:
         """End all that still run; their callers are told to repeat them."""
         for call in self._running:
             call.interrupt()
+
+    async def quiet(self, seconds: float) -> None:
+        """Return when no more calls come to be refused, or after so many *seconds*.
+
+        gRPC hands calls out one by one. Those that it has received and not yet handed out
+        when it is stopped end without a reason, so that they are waited for.
+        """
+        until = time.monotonic() + seconds
+        refused = -1
+        while refused != self._refused and time.monotonic() < until:
+            refused = self._refused
+            await asyncio.sleep(QUIET_SECONDS)
 
     async def idle(self, seconds: float) -> bool:
         """Tell whether, once draining has begun, nothing runs any more within *seconds*."""

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 1.0
 """How long the last answers, and the watchers of health, have to get off the line."""
 
+QUIET_AT_MOST_SECONDS = 1.0
+"""How long calls that come all the time are refused one by one before the line is closed."""
+
 _log = structlog.get_logger("server.serving")
 
 
@@ -89,6 +92,7 @@ class Server:
         until = time.monotonic() + seconds
         await self.health.leave()
         self._drain.begin()
+        await self._drain.quiet(min(seconds, QUIET_AT_MOST_SECONDS))
         stopping = asyncio.create_task(self._grpc.stop(seconds + LINGER_SECONDS))
         if not await self._drain.idle(max(0.0, until - time.monotonic())):
             _log.warning("calls ended by the drain limit", seconds=seconds)

@@ -23,6 +23,9 @@ POLL_SECONDS = 0.5
 PAUSE_SECONDS = 0.05
 """How long a burst of writes is left alone before the next event is looked at."""
 
+REPEAT_SECONDS = 0.1
+"""How long a stream has to close before it is told so again."""
+
 _log = structlog.get_logger("server.storage")
 
 
@@ -73,9 +76,12 @@ class Waking:
 
     async def close(self) -> None:
         """Close the streams and wake everybody."""
-        for task in self._streams.values():
-            task.cancel()
-        await asyncio.gather(*self._streams.values(), return_exceptions=True)
+        # More than once: until Python 3.12, a cancellation that comes as `asyncio.wait_for`
+        # finishes is lost (python/cpython#86296), and the driver sends each command through one.
+        while running := [task for task in self._streams.values() if not task.done()]:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=REPEAT_SECONDS)
         self._streams.clear()
         self.wake(tuple(self._waiting))
 

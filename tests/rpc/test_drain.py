@@ -157,3 +157,22 @@ async def test_watcher_of_health_holds_nobody_up() -> None:
 
         assert b"\x08\x02" == await watching.read()
         await asyncio.wait_for(stopping, 5)
+
+
+async def test_calls_that_are_on_their_way_are_told_why() -> None:
+    """However many calls come as the server stops, each is answered, or told DRAINING."""
+
+    handler = Gate()
+    handler.opened.set()
+    async with small_server(handler) as served:
+        multi: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = served.channel.unary_unary(
+            GET_TENANT
+        )
+        calls = [multi(b"") for _ in range(500)]
+        await calls[0]
+        await served.server.stop(10)
+        results = await asyncio.gather(*calls, return_exceptions=True)
+
+    refusals = [each for each in results if isinstance(each, grpc.aio.AioRpcError)]
+    assert len(results) == len(refusals) + results.count(b"")
+    assert {"DRAINING"} >= {refusal(each).reason for each in refusals}
