@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,6 +24,7 @@ from server.domain.catalogue.catalogues import Catalogues
 from server.domain.catalogue.instructions import Instructions
 from server.domain.catching_up import CatchingUp
 from server.domain.clock import SystemClock
+from server.domain.consent.checks import Checks
 from server.domain.consent.consents import Consents
 from server.domain.disclosure.disclosure import Disclosures
 from server.domain.disclosure.recipients import Recipients
@@ -99,6 +101,9 @@ if TYPE_CHECKING:
 CLOSE_SECONDS = 1.0
 """How long the driver has to close its connections in order."""
 
+DATABASE_STOP_SECONDS = 5.0
+"""How long an embedded database has at least to end in order; killed, it loses nothing either."""
+
 _log = structlog.get_logger("server.compose")
 
 
@@ -110,6 +115,7 @@ class Services:
     tenants: Tenants
     instructions: Instructions
     consents: Consents
+    checks: Checks
     erasures: Erasures
     rights: RightsRequests
     exports: Exports
@@ -149,7 +155,8 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
         catalogues=catalogues,
         tenants=tenants,
         instructions=instructions,
-        consents=Consents(ports, catalogues, instructions),
+        consents=Consents(ports, catalogues),
+        checks=Checks(ports, catalogues, instructions),
         erasures=erasures,
         rights=rights,
         exports=exports,
@@ -197,7 +204,7 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             services.inquiries, services.contacts, services.compliance_gaps, ports.clock
         ),
         CatalogueHandler(services.catalogues, services.instructions, ports.clock),
-        ConsentHandler(services.consents, ports.clock),
+        ConsentHandler(services.consents, services.checks, ports.clock),
         DisclosureHandler(services.recipients, services.disclosures, ports.clock),
         FeedHandler(services.subscriptions, services.feed, services.lags, ports.clock),
         RecordsHandler(
@@ -245,6 +252,22 @@ class App:
     database_ended: Callable[[], Awaitable[object]] | None
 
 
+class _Closing:
+    """The time that taking a server apart may take, once its calls are over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: float | None = None
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self._until = time.monotonic() + self._seconds
+
+    def left(self) -> float:
+        """Return how many seconds are left of it."""
+        return self._seconds if self._until is None else max(0.0, self._until - time.monotonic())
+
+
 @asynccontextmanager
 async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGenerator[App]:
     """Put a server together on a database that is ready, and take it apart in order.
@@ -256,8 +279,9 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         StartupError: something outside the program keeps it from serving.
     """
     clock = clock or SystemClock()
+    closing = _Closing(settings.drain_seconds)
     async with AsyncExitStack() as stack:
-        uri, database, ended = await _database(stack, settings)
+        uri, database, ended = await _database(stack, settings, closing)
         driver = _driver(settings, uri)
         stack.push_async_callback(_close, driver)
         layout = Layout(settings.database)
@@ -269,10 +293,10 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         committer = MongoCommitter(
             driver, layout, SystemClock(), limits=_limits(settings), wake=waking.wake
         )
-        stack.push_async_callback(_drain, committer, settings.drain_seconds, ended)
+        stack.push_async_callback(_drain, committer, closing, ended)
         # Apart, so that no caller's change waits for a pass of the sequencer.
         sequencing = MongoCommitter(driver, layout, SystemClock(), wake=waking.wake)
-        stack.push_async_callback(_drain, sequencing, settings.drain_seconds, ended)
+        stack.push_async_callback(_drain, sequencing, closing, ended)
         keyring = EnvelopeKeyring(reader, LocalFileKeyService.open(settings.master_key_path))
         await keyring.require_fit()
         ports = Ports(reader, committer, keyring, clock, TimeOrderedIds(clock))
@@ -287,6 +311,7 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
             SequencerWorker(sequencer, Shares(leases), reader),
         )
         await stack.enter_async_context(working(at_work))
+        stack.callback(closing.begin)
         catch_up = CatchingUp(reader, domain.catalogues)
         yield App(_server(settings, built, driver, catch_up), ports, built, database, ended)
 
@@ -307,7 +332,7 @@ def _server(
 
 
 async def _database(
-    stack: AsyncExitStack, settings: Settings
+    stack: AsyncExitStack, settings: Settings, closing: _Closing
 ) -> tuple[str, str, Callable[[], Awaitable[object]] | None]:
     if settings.mongo_uri is not None:
         uri = settings.mongo_uri.get_secret_value()
@@ -318,6 +343,7 @@ async def _database(
         mongod=settings.mongod,
         cache_gb=settings.mongod_cache_gb,
         extra_args=settings.mongod_args,
+        stop_seconds=lambda: max(closing.left(), DATABASE_STOP_SECONDS),
     )
     uri = await stack.enter_async_context(embedded)
     return uri, f"embedded MongoDB in {settings.data_dir / 'mongo'}", embedded.wait_exit
@@ -394,10 +420,11 @@ async def _close(driver: Driver) -> None:
 
 async def _drain(
     committer: MongoCommitter,
-    seconds: float,
+    closing: _Closing,
     database_ended: Callable[[], Awaitable[object]] | None,
 ) -> None:
     """Wait for the commits under way, unless the database that would confirm them is gone."""
+    seconds = closing.left()
     drained = asyncio.create_task(committer.drain(seconds))
     waiting: set[asyncio.Future[Any]] = {drained}
     if database_ended is not None:
@@ -407,4 +434,4 @@ async def _drain(
         task.cancel()
     if drained not in done or not drained.result():
         # Each of them is whole or absent, and a repeat of its call tells which.
-        _log.error("commits unconfirmed at the end", seconds=seconds)
+        _log.error("commits unconfirmed at the end", seconds=round(seconds, 3))

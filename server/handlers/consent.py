@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
+from datetime import datetime
+from typing import ClassVar, NamedTuple
 
 from privacyrights.v1 import catalogue_service_pb2 as catalogue_pb
 from privacyrights.v1 import consent_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.catalogue.catalogue import LegalBasis
+from server.domain.consent.checks import Checks
 from server.domain.consent.consent import (
     Consent,
     ConsentDecision,
@@ -56,7 +58,7 @@ _METHODS_OUT = {method: number for number, method in _METHODS.items()}
 _STATES = {state: pb.ConsentState.Value(f"CONSENT_STATE_{state.name}") for state in State}
 _BASES = {basis: catalogue_pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}") for basis in LegalBasis}
 
-_CHECK_NOT_BUILT = ("as_of_time", "categories")
+_CHECK_NOT_BUILT = ("categories",)
 
 _OF_THE_WHOLE_BATCH = (
     ConsistencyTokenInvalidError,
@@ -64,6 +66,14 @@ _OF_THE_WHOLE_BATCH = (
     TenantNotFoundError,
 )
 """What is wrong with every check of a batch if it is with one."""
+
+
+class Check(NamedTuple):
+    """Whose data, what for, and at which moment; None: now."""
+
+    who: SubjectId
+    purpose: str
+    moment: datetime | None
 
 
 class ConsentHandler:
@@ -75,9 +85,10 @@ class ConsentHandler:
         "BatchCheckProcessing": tuple(f"checks.{field}" for field in _CHECK_NOT_BUILT),
     }
 
-    def __init__(self, consents: Consents, clock: Clock) -> None:
-        """Ask *consents*."""
+    def __init__(self, consents: Consents, checks: Checks, clock: Clock) -> None:
+        """Ask *consents* and *checks*."""
         self._consents = consents
+        self._checks = checks
         self._clock = clock
 
     async def RecordConsent(
@@ -166,13 +177,14 @@ class ConsentHandler:
         """Answer whether a subject's data may be processed for a purpose."""
         fields = Fields(self._clock.now())
         fields.not_built(request, *_CHECK_NOT_BUILT)
-        who = fields.subject("subject", request.subject)
-        purpose = fields.take("purpose", names.purpose, request.purpose)
+        check = Check(
+            fields.subject("subject", request.subject),
+            fields.take("purpose", names.purpose, request.purpose),
+            fields.past_time("as_of_time", request, request.as_of_time),
+        )
         freshness = fields.freshness(request.consistency)
         fields.done()
-        return pb.CheckProcessingResponse(
-            verdict=await self._checked(call, who, purpose, freshness)
-        )
+        return pb.CheckProcessingResponse(verdict=await self._checked(call, check, freshness))
 
     async def BatchCheckProcessing(
         self, request: pb.BatchCheckProcessingRequest, call: Call
@@ -183,45 +195,47 @@ class ConsentHandler:
         freshness = fields.freshness(request.consistency)
         checks = [self._check(fields, index, one) for index, one in enumerate(given)]
         fields.done()
-        for index, (who, _) in enumerate(checks):
-            if (who.tenant, who.role) != (checks[0][0].tenant, checks[0][0].role):
+        first = checks[0].who
+        for index, check in enumerate(checks):
+            if (check.who.tenant, check.who.role) != (first.tenant, first.role):
                 fields.wrong(
                     f"checks[{index}].subject", "must have the tenant and role of the first"
                 )
         fields.done()
         # At once, so that their reads go to the database together.
         outcomes = await asyncio.gather(
-            *(self._outcome(call, who, purpose, freshness) for who, purpose in checks)
+            *(self._outcome(call, check, freshness) for check in checks)
         )
         return pb.BatchCheckProcessingResponse(outcomes=outcomes)
 
-    def _check(
-        self, fields: Fields, index: int, check: pb.CheckProcessingRequest
-    ) -> tuple[SubjectId, str]:
+    def _check(self, fields: Fields, index: int, check: pb.CheckProcessingRequest) -> Check:
         fields.not_built(check, *_CHECK_NOT_BUILT)
         if check.HasField("consistency"):
             fields.wrong(f"checks[{index}].consistency", "must be given for the whole batch only")
-        return (
+        return Check(
             fields.subject(f"checks[{index}].subject", check.subject),
             fields.take(f"checks[{index}].purpose", names.purpose, check.purpose),
+            fields.past_time(f"checks[{index}].as_of_time", check, check.as_of_time),
         )
 
     async def _outcome(
-        self, call: Call, who: SubjectId, purpose: str, freshness: Freshness
+        self, call: Call, check: Check, freshness: Freshness
     ) -> pb.BatchCheckProcessingResponse.Outcome:
         try:
-            verdict = await self._checked(call, who, purpose, freshness)
+            verdict = await self._checked(call, check, freshness)
         except _OF_THE_WHOLE_BATCH:
             raise
         except DomainError as error:
             return pb.BatchCheckProcessingResponse.Outcome(failure=item_failure(error))
         return pb.BatchCheckProcessingResponse.Outcome(verdict=verdict)
 
-    async def _checked(
-        self, call: Call, who: SubjectId, purpose: str, freshness: Freshness
-    ) -> pb.Verdict:
-        verdict = await self._consents.check(call, who, purpose, freshness=freshness)
-        return _verdict(verdict, await self._consents.reference(who))
+    async def _checked(self, call: Call, check: Check, freshness: Freshness) -> pb.Verdict:
+        who, purpose, moment = check
+        if moment is None:
+            verdict = await self._checks.check(call, who, purpose, freshness=freshness)
+        else:
+            verdict = await self._checks.check_at(call, who, purpose, moment, freshness=freshness)
+        return _verdict(verdict, await self._checks.reference(who))
 
     def _decision(self, request: pb.RecordConsentRequest) -> NewDecision:
         fields = Fields(self._clock.now())

@@ -21,22 +21,11 @@ from server.domain.consent.consent import (
     state_after,
 )
 from server.domain.errors import PolicyVersionNotInForceError
-from server.domain.ledger import Entry
 from server.domain.subject import Choice, ConsentState, Subject
 from server.domain.values import Role, SubjectId
 from tests.domain.subjects import NOW, catalogue, person, purpose, state
 
-ENTRY = Entry(
-    id="acme/new",
-    tenant="acme",
-    type="consent.granted",
-    time=NOW,
-    actor="a",
-    rpc="ConsentService/RecordConsent",
-    partition=0,
-)
-
-Folds = Callable[[ConsentState | None, ConsentDecision, str], ConsentState]
+Folds = Callable[[ConsentState | None, ConsentDecision], ConsentState]
 
 
 def decision(choice: Choice, decision_time: datetime = NOW, **fields: Any) -> ConsentDecision:
@@ -52,6 +41,7 @@ def decision(choice: Choice, decision_time: datetime = NOW, **fields: Any) -> Co
         "choice": choice,
         "decision_time": decision_time,
         "record_time": NOW,
+        "entry": "acme/new",
         **fields,
     }
     return ConsentDecision(**given)
@@ -66,7 +56,7 @@ def is_allowed_wrongly(fold: Folds, history: list[tuple[Choice, timedelta]]) -> 
     """Tell whether *history*, in order of arrival, ends allowed though a later "no" is known."""
     now: ConsentState | None = None
     for choice, time in history:
-        now = fold(now, decision(choice, NOW + time), "")
+        now = fold(now, decision(choice, NOW + time))
     newest_no = max(
         (time for choice, time in history if choice is not Choice.GRANTED), default=None
     )
@@ -86,8 +76,8 @@ def test_no_older_grant_outlives_a_later_no(history: list[tuple[Choice, timedelt
 def test_last_arrival_wins_would_be_caught() -> None:
     """The rule "whatever arrives last holds" fails the check above."""
 
-    def last_wins(_: ConsentState | None, new: ConsentDecision, entry: str) -> ConsentState:
-        return state_after(None, new, entry)
+    def last_wins(_: ConsentState | None, new: ConsentDecision) -> ConsentState:
+        return state_after(None, new)
 
     late = [(Choice.WITHDRAWN, timedelta(0)), (Choice.GRANTED, timedelta(minutes=-5))]
     assert is_allowed_wrongly(last_wins, late)
@@ -96,8 +86,8 @@ def test_last_arrival_wins_would_be_caught() -> None:
 def test_time_that_goes_back_would_be_caught() -> None:
     """A late withdrawal that turns the state's time back lets an older grant in."""
 
-    def forgetful(before: ConsentState | None, new: ConsentDecision, entry: str) -> ConsentState:
-        after = state_after(before, new, entry)
+    def forgetful(before: ConsentState | None, new: ConsentDecision) -> ConsentState:
+        after = state_after(before, new)
         return replace(after, time=new.decision_time) if after is not before else after
 
     late = [
@@ -113,7 +103,7 @@ def test_time_that_goes_back_would_be_caught() -> None:
 def test_withdrawals_always_take_effect(time: timedelta) -> None:
     """A withdrawal holds even if its time is before the grant's: the error favours the person."""
 
-    found = state_after(state(Choice.GRANTED), decision(Choice.WITHDRAWN, NOW + time), "")
+    found = state_after(state(Choice.GRANTED), decision(Choice.WITHDRAWN, NOW + time))
 
     assert Choice.WITHDRAWN is found.choice
 
@@ -122,7 +112,7 @@ def test_older_grant_replaces_no_newer_one() -> None:
     """What was agreed to last – for a time, say – isn't replaced by what was agreed to before."""
     limited = state(Choice.GRANTED, expire_time=NOW + timedelta(seconds=4))
 
-    found = state_after(limited, decision(Choice.GRANTED, NOW - timedelta(days=30)), "")
+    found = state_after(limited, decision(Choice.GRANTED, NOW - timedelta(days=30)))
 
     assert limited == found
 
@@ -132,13 +122,13 @@ def test_newer_grant_follows_a_withdrawal() -> None:
 
     later = decision(Choice.GRANTED, NOW + timedelta(seconds=1))
 
-    assert Choice.GRANTED is state_after(state(Choice.REFUSED), later, "").choice
+    assert Choice.GRANTED is state_after(state(Choice.REFUSED), later).choice
 
 
 def test_decision_becomes_the_state() -> None:
     """The subject moves on by one version, with the decision and its entry."""
 
-    after: Subject = applied(person(), decision(Choice.GRANTED), ENTRY)
+    after: Subject = applied(person(), decision(Choice.GRANTED))
 
     assert (2, "acme/new") == (after.version, after.entry)
     assert ("acme/new-decision", "acme/new") == (
@@ -151,7 +141,7 @@ def test_ineffective_decision_still_moves_the_subject() -> None:
     """A late grant is recorded – version and entry move – and changes no state."""
     before = person(consents={"customise": state(Choice.WITHDRAWN)})
 
-    after = applied(before, decision(Choice.GRANTED, NOW - timedelta(days=1)), ENTRY)
+    after = applied(before, decision(Choice.GRANTED, NOW - timedelta(days=1)))
 
     assert before.consents == after.consents
     assert (2, "acme/new") == (after.version, after.entry)

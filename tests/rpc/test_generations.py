@@ -65,9 +65,9 @@ async def test_late_events_reach_no_later_life(
 async def test_a_new_life_begins_without_consents(
     app: App, channel: grpc.aio.Channel, clock: SteppingClock
 ) -> None:
-    """What was agreed to in an ended life is no state of the next, neither now nor at a past time.
+    """What was agreed to in an ended life is no state of the next; it stays in the history.
 
-    The decisions of all lives stay in the history.
+    At a moment between the two lives no consent stood: the person was erased by then.
     """
     consent = ConsentServiceStub(channel)
     who = end_user(await new_tenant(channel))
@@ -81,14 +81,17 @@ async def test_a_new_life_begins_without_consents(
     )
 
     now = await consent.ListConsents(consent_service_pb2.ListConsentsRequest(subject=who))
-    then = await consent.ListConsents(
-        consent_service_pb2.ListConsentsRequest(
-            subject=who, as_of_time=at(clock.now() - timedelta(hours=1))
+    between = await refused(
+        consent.ListConsents(
+            consent_service_pb2.ListConsentsRequest(
+                subject=who, as_of_time=at(clock.now() - timedelta(hours=1))
+            )
         )
     )
     history = await consent.ListConsentDecisions(
         consent_service_pb2.ListConsentDecisionsRequest(subject=who)
     )
 
-    assert [] == list(now.consents) == list(then.consents)
+    assert [] == list(now.consents)
+    assert "SUBJECT_ERASED" == between.reason
     assert [1] == [decision.generation for decision in history.consent_decisions]

@@ -166,6 +166,16 @@ class Proposal:
     texts: tuple[PublishedText, ...] = ()
 
 
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two times of renewal: a need for it, once there, never goes away.
+
+    A later version whose author thought only of a misspelling would otherwise bring back
+    consents to a text that has materially changed since.
+    """
+    given = [time for time in (one, other) if time is not None]
+    return max(given, default=None)
+
+
 def id_of(number: int) -> str:
     """Return the id of the catalogue *number*: 12 digits, so that ids sort."""
     return f"{number:012d}"
@@ -245,7 +255,10 @@ class Catalogue:
         for purpose in proposal.purposes:
             before = purposes.get(purpose.id)
             purposes[purpose.id] = replace(
-                purpose, version=before.version + 1 if before else 1, effective_time=now
+                purpose,
+                version=before.version + 1 if before else 1,
+                effective_time=now,
+                renewal_time=_later(before.renewal_time if before else None, purpose.renewal_time),
             )
         categories = dict(self.categories)
         for category in proposal.categories:

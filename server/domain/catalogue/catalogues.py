@@ -24,6 +24,7 @@ from server.domain.errors import (
     CatalogueInconsistentError,
     ChangeNotReviewedError,
     IllegalTransitionError,
+    PurposeNotFoundError,
     ReviewerIsProposerError,
     TextNotFoundError,
 )
@@ -133,6 +134,38 @@ class Catalogues:
         if await self._ports.reader.get(CATALOGUES, PLATFORM, following, Catalogue):
             await self.refresh()
         return self.current
+
+    async def at(self, moment: datetime) -> Catalogue:
+        """Return the catalogue that was in force at *moment*: an empty one before the first."""
+        await self.refresh()
+        begun = self.current.effective_time
+        if begun is not None and begun <= moment:
+            return self.current
+        query = Query(
+            CATALOGUES,
+            tenant=PLATFORM,
+            at_most={"effective_time": moment},
+            order="-id",
+            limit=1,
+        )
+        found = await self._ports.reader.find(query, Catalogue)
+        return found[0] if found else Catalogue(id="", tenant=PLATFORM)
+
+    async def purpose_version(self, id: str, version: int) -> Purpose:
+        """Return the purpose *id* as its *version* said.
+
+        Raises:
+            PurposeNotFoundError: there is no such purpose, or it never had that version.
+        """
+        known = self.current.purposes.get(id)
+        if known is not None and known.version == version:
+            return known
+        equals = {f"purposes.{id}.version": version}
+        query = Query(CATALOGUES, tenant=PLATFORM, equals=equals, order="id", limit=1)
+        found = await self._ports.reader.find(query, Catalogue)
+        if not found:
+            raise PurposeNotFoundError
+        return found[0].purpose(id)
 
     async def purpose(self, id: str) -> Purpose:
         """Return the purpose *id* as it is in force.

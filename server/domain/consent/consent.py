@@ -20,7 +20,6 @@ from server.domain.subject import Choice, ConsentState
 
 if TYPE_CHECKING:
     from server.domain.catalogue.catalogue import Catalogue, Purpose
-    from server.domain.ledger import Entry
     from server.domain.subject import Subject
     from server.domain.values import Role, SubjectId
 
@@ -89,7 +88,12 @@ class NewDecision:
 
 @dataclass(frozen=True, slots=True)
 class ConsentDecision:
-    """One decision as it is kept: never changed. `number` orders a subject's decisions."""
+    """One decision as it is kept: never changed.
+
+    Shapes:
+        number: orders a subject's decisions.
+        entry: the id of the ledger entry that was written with it.
+    """
 
     id: str
     tenant: str
@@ -101,6 +105,7 @@ class ConsentDecision:
     choice: Choice
     decision_time: datetime
     record_time: datetime
+    entry: str = ""
     policy_version: str = ""
     text_digest: str = ""
     locale: str = ""
@@ -180,7 +185,7 @@ def require_grantable(
         raise ParentalAuthorityRequiredError
 
 
-def state_after(before: ConsentState | None, decision: ConsentDecision, entry: str) -> ConsentState:
+def state_after(before: ConsentState | None, decision: ConsentDecision) -> ConsentState:
     """Return the state that *decision* makes of *before*; a late grant leaves it as it is.
 
     Decisions arrive late and in any order; an error must fall on the side of the person. A
@@ -196,7 +201,7 @@ def state_after(before: ConsentState | None, decision: ConsentDecision, entry: s
     return ConsentState(
         choice=decision.choice,
         decision=decision.id,
-        entry=entry,
+        entry=decision.entry,
         time=decision.decision_time if before is None else max(decision.decision_time, before.time),
         policy_version=decision.policy_version,
         text_digest=decision.text_digest,
@@ -206,12 +211,12 @@ def state_after(before: ConsentState | None, decision: ConsentDecision, entry: s
     )
 
 
-def applied(subject: Subject, decision: ConsentDecision, entry: Entry) -> Subject:
+def applied(subject: Subject, decision: ConsentDecision) -> Subject:
     """Return *subject* with *decision* in its state, one version further."""
     consents = dict(subject.consents)
     before = consents.get(decision.purpose)
-    consents[decision.purpose] = state_after(before, decision, entry.id)
-    return replace(subject, version=subject.version + 1, consents=consents, entry=entry.id)
+    consents[decision.purpose] = state_after(before, decision)
+    return replace(subject, version=subject.version + 1, consents=consents, entry=decision.entry)
 
 
 def numbered(subject: Subject, index: int) -> int:

@@ -1,4 +1,4 @@
-"""Recording what people decide, listing what it amounts to, and answering checks."""
+"""Recording what people decide, and listing what it amounts to."""
 
 from __future__ import annotations
 
@@ -14,23 +14,20 @@ from server.domain.consent.consent import (
     ConsentsWithdrawn,
     Method,
     NewDecision,
-    Shown,
     State,
     applied,
     consents,
-    numbered,
     require_grantable,
 )
-from server.domain.consent.history import past_consents
-from server.domain.consent.processing import is_expired, judge, needs_renewal
+from server.domain.consent.history import known_at
+from server.domain.consent.processing import is_expired, needs_renewal
+from server.domain.consent.recording import recorded
 from server.domain.errors import (
     ConsentDecisionNotFoundError,
     PurposeRoleMismatchError,
     SubjectErasedError,
 )
 from server.domain.identifiers import role_of
-from server.domain.ledger import new_entry
-from server.domain.ledger.commitment import committing
 from server.domain.ports import DEFAULT_FRESHNESS, Query
 from server.domain.subject import Choice
 from server.domain.subjects import Subjects, saved
@@ -42,23 +39,20 @@ if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.catalogue.catalogue import Purpose
     from server.domain.catalogue.catalogues import Catalogues
-    from server.domain.catalogue.instructions import Instructions
     from server.domain.change import Committed, Write
-    from server.domain.consent.processing import Verdict
     from server.domain.ledger import Entry
     from server.domain.ports import Freshness, Ports
-    from server.domain.subject import ConsentState, Subject
+    from server.domain.subject import ConsentState
     from server.domain.values import SubjectId
 
 
 class Consents:
-    """Records decisions, lists them, and answers checks."""
+    """Records decisions and lists them."""
 
-    def __init__(self, ports: Ports, catalogues: Catalogues, instructions: Instructions) -> None:
-        """Work on *ports*, with the purposes of *catalogues*, as *instructions* allow."""
+    def __init__(self, ports: Ports, catalogues: Catalogues) -> None:
+        """Work on *ports*, with the purposes of *catalogues*."""
         self._ports = ports
         self._catalogues = catalogues
-        self._instructions = instructions
         self._subjects = Subjects(ports)
         self._commands = Commands(ports.reader, ports.committer, ports.keyring)
 
@@ -85,10 +79,10 @@ class Consents:
                 )
             else:
                 subject = await self._subjects.open(call, new.who, now=now)
-            decision, entry = await self._decision(call, new, purpose, subject, now)
+            decision, entry = await recorded(self._ports, call, new, purpose, subject, now=now)
             return Decision(
                 writes=(
-                    saved(applied(subject, decision, entry)),
+                    saved(applied(subject, decision)),
                     Insert(consents(new.who.role), decision),
                 ),
                 entries=(entry,),
@@ -134,10 +128,10 @@ class Consents:
                     method=method,
                     evidence_digest=evidence_digest,
                 )
-                decision, entry = await self._decision(
-                    call, new, purpose, subject, now, index=index
+                decision, entry = await recorded(
+                    self._ports, call, new, purpose, subject, now=now, index=index
                 )
-                after = applied(after, decision, entry)
+                after = applied(after, decision)
                 decisions.append(Insert(consents(who.role), decision))
                 entries.append(entry)
             # One write of the subject for all decisions: its version rises by one.
@@ -165,13 +159,13 @@ class Consents:
         """
         subject = await self._subjects.require(call, who, freshness=freshness)
         moment = as_of or self._ports.clock.now()
-        if subject.erased_time is not None and subject.erased_time <= moment:
-            raise SubjectErasedError(generation=subject.generation)
-        found = await past_consents(
-            self._ports.reader, subject, lambda decision: decision.record_time <= moment
-        )
+        then = await known_at(self._ports, subject, moment)
+        if then is not None and then.subject.is_erased:
+            raise SubjectErasedError(generation=then.subject.generation)
+        known = await self._catalogues.at(moment)
+        found = then.consents if then else {}
         return [
-            Consent(id, self._state(id, past.state, moment), past.decision)
+            Consent(id, _state(past.state, known.purposes.get(id), moment), past.decision)
             for id, past in sorted(found.items())
         ]
 
@@ -227,82 +221,12 @@ class Consents:
         call.notes["tenant"], call.notes["subject"] = tenant, found.reference
         return found
 
-    async def reference(self, who: SubjectId) -> str:
-        """Return what *who* is called in everything that is given out, known or not.
 
-        Raises:
-            TenantNotFoundError: there is no such tenant.
-        """
-        return await self._ports.keyring.reference(who)
-
-    async def check(
-        self, call: Call, who: SubjectId, purpose: str, *, freshness: Freshness = DEFAULT_FRESHNESS
-    ) -> Verdict:
-        """Return whether the subject's data may be processed for *purpose*.
-
-        Raises:
-            TenantNotFoundError, PurposeNotFoundError: of the tenant or purpose.
-        """
-        found = await self._catalogues.purpose(purpose)
-        subject = await self._subjects.find(call, who, freshness=freshness)
-        known = self._catalogues.current
-        needed = [known.categories[id] for id in found.categories if id in known.categories]
-        periods = await self._instructions.periods(who.tenant, needed, freshness=freshness)
-        now = self._ports.clock.now()
-        return judge(found, known, subject, who.role, now, instructed=periods)
-
-    async def _decision(
-        self,
-        call: Call,
-        new: NewDecision,
-        purpose: Purpose,
-        subject: Subject,
-        now: datetime,
-        *,
-        index: int = 0,
-    ) -> tuple[ConsentDecision, Entry]:
-        shown = new.shown or Shown("", "", "")
-        role, tenant = new.who.role, new.who.tenant
-        id = self._ports.ids.new(role)
-        decision = ConsentDecision(
-            id=f"{tenant}/{id}",
-            tenant=tenant,
-            subject=subject.id,
-            generation=subject.generation,
-            number=numbered(subject, index),
-            purpose=purpose.id,
-            purpose_version=purpose.version,
-            choice=new.choice,
-            decision_time=new.decision_time or now,
-            record_time=now,
-            policy_version=shown.policy_version,
-            text_digest=shown.text_digest,
-            locale=shown.locale,
-            expire_time=new.expire_time,
-            method=new.method,
-            explicit=new.explicit,
-            parental_authority=new.parental_authority,
-            evidence_digest=new.evidence_digest,
-        )
-        entry = new_entry(
-            call,
-            self._ports.ids,
-            tenant=tenant,
-            type=f"consent.{new.choice}",
-            time=now,
-            role=role,
-            subject=subject.reference,
-            purpose=purpose.id,
-            target=f"tenants/{tenant}/consentDecisions/{id}",
-        )
-        return decision, await committing(self._ports.keyring, entry, decision, subject=subject)
-
-    def _state(self, purpose_id: str, consent: ConsentState, moment: datetime) -> State:
-        if consent.choice is not Choice.GRANTED:
-            return State(consent.choice)
-        if is_expired(consent, moment):
-            return State.EXPIRED
-        purpose = self._catalogues.current.purposes.get(purpose_id)
-        if purpose is not None and needs_renewal(consent, purpose, moment):
-            return State.RENEWAL_NEEDED
-        return State.GRANTED
+def _state(consent: ConsentState, purpose: Purpose | None, moment: datetime) -> State:
+    if consent.choice is not Choice.GRANTED:
+        return State(consent.choice)
+    if is_expired(consent, moment):
+        return State.EXPIRED
+    if purpose is not None and needs_renewal(consent, purpose, moment):
+        return State.RENEWAL_NEEDED
+    return State.GRANTED

@@ -1,16 +1,19 @@
-"""What a person's decisions amounted to at another moment than now."""
+"""What was known of a person, and what the decisions amounted to, at another moment than now."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from server.domain.consent.consent import ConsentDecision, consents, state_after
 from server.domain.ports import Query
+from server.domain.rights.erasure import Erasure, erasure_id, erasures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-    from server.domain.ports import Reader
+    from server.domain.ports import Ports, Reader
     from server.domain.subject import ConsentState, Subject
 
 
@@ -41,7 +44,54 @@ async def past_consents(
             continue
         known = found.get(decision.purpose)
         before = known.state if known else None
-        after = state_after(before, decision, entry="")
+        after = state_after(before, decision)
         if after is not before:
             found[decision.purpose] = Past(after, decision)
     return found
+
+
+class Then(NamedTuple):
+    """A subject as it was known at a moment, and the decisions behind its consents."""
+
+    subject: Subject
+    consents: Mapping[str, Past]
+
+
+async def known_at(ports: Ports, subject: Subject, moment: datetime) -> Then | None:
+    """Return *subject* as it was known at *moment*, or None if it wasn't known yet.
+
+    Reconstructed are the life that it was in and its consents, from erasures and decisions,
+    neither of which is ever changed; what was recorded later doesn't count. Objections and
+    restrictions, of which no history is kept, are left out.
+    """
+    life = await _life_at(ports, subject, moment)
+    if life.begin is not None and moment < life.begin:
+        return None
+    then = replace(
+        subject, generation=life.generation, entry="", objections={}, restriction="", consents={}
+    )
+    if life.end is not None and life.end <= moment:
+        return Then(replace(then, key=None, erased_time=life.end, entry=life.entry), {})
+    past = await past_consents(ports.reader, then, lambda decision: decision.record_time <= moment)
+    states = {id: each.state for id, each in past.items()}
+    # Nothing is ever unsealed with this key: that there was one is all that is told.
+    return Then(replace(then, key=b"", erased_time=None, consents=states), past)
+
+
+class _Life(NamedTuple):
+    generation: int
+    begin: datetime | None
+    end: datetime | None
+    entry: str
+
+
+async def _life_at(ports: Ports, subject: Subject, moment: datetime) -> _Life:
+    """Return the last life of *subject* that had begun at *moment*, or the first of all."""
+    life = _Life(subject.generation, subject.created_time, subject.erased_time, subject.entry)
+    while life.generation > 1 and life.begin is not None and moment < life.begin:
+        id = erasure_id(subject.id, life.generation - 1)
+        ended = await ports.reader.get(erasures(subject.role), subject.tenant, id, Erasure)
+        if ended is None:
+            break
+        life = _Life(ended.generation, ended.begin_time, ended.time, ended.entry)
+    return life

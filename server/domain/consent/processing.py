@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ class VerdictReason(StrEnum):
     SUBJECT_UNKNOWN = "SUBJECT_UNKNOWN"
     PURPOSE_RETIRED = "PURPOSE_RETIRED"
     PURPOSE_ROLE_MISMATCH = "PURPOSE_ROLE_MISMATCH"
+    HISTORY_MISSING = "HISTORY_MISSING"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,17 @@ def judge(
         purpose_version=purpose.version,
         verdict_time=now,
         expire_time=consent.expire_time if consent and rests_on_consent and not against else None,
+    )
+
+
+def undetermined(verdict: Verdict) -> Verdict:
+    """Return *verdict* on a past moment of which too little is known to say "allowed"."""
+    against = () if verdict.allowed else verdict.reasons
+    return replace(
+        verdict,
+        allowed=False,
+        reasons=(*against, VerdictReason.HISTORY_MISSING),
+        expire_time=None,
     )
 
 

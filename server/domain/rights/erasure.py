@@ -57,6 +57,7 @@ class Erasure:
         entry: the ledger entry that says so.
         key_digest: SHA-256 of the wrapped key that was destroyed, 64 hexadecimal digits. It
             tells which key that was, and opens nothing.
+        begin_time: when the life began that ended; what was allowed in it can be asked for.
         cause: the resource that it was done for, such as a request or a sweep.
         record_count: records whose ciphertext has been deleted so far.
     """
@@ -70,6 +71,7 @@ class Erasure:
     time: datetime
     entry: str
     key_digest: str
+    begin_time: datetime | None = None
     cause: str = ""
     purged: Purged = Purged.NOT_YET
     record_count: int = 0
@@ -155,6 +157,7 @@ class Erasures:
             time=time,
             entry=entry.id,
             key_digest=sha256(subject.key).hexdigest(),
+            begin_time=subject.created_time,
             cause=cause,
         )
         tombstone = subject.erased(time=time, entry=entry.id)

@@ -164,6 +164,10 @@ class _VerdictReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict
     """Not allowed: the purpose is retired."""
     VERDICT_REASON_PURPOSE_ROLE_MISMATCH: _VerdictReason.ValueType  # 16
     """Not allowed: the purpose belongs to the other role."""
+    VERDICT_REASON_HISTORY_MISSING: _VerdictReason.ValueType  # 17
+    """Not allowed, as far as can be told: the question is about a past moment, and of what decided
+    then – an objection, a restriction – only the present state is kept.
+    """
 
 class VerdictReason(_VerdictReason, metaclass=_VerdictReasonEnumTypeWrapper):
     """Why a verdict is what it is."""
@@ -204,6 +208,10 @@ VERDICT_REASON_PURPOSE_RETIRED: VerdictReason.ValueType  # 15
 """Not allowed: the purpose is retired."""
 VERDICT_REASON_PURPOSE_ROLE_MISMATCH: VerdictReason.ValueType  # 16
 """Not allowed: the purpose belongs to the other role."""
+VERDICT_REASON_HISTORY_MISSING: VerdictReason.ValueType  # 17
+"""Not allowed, as far as can be told: the question is about a past moment, and of what decided
+then – an objection, a restriction – only the present state is kept.
+"""
 Global___VerdictReason: _TypeAlias = VerdictReason  # noqa: Y015
 
 class _PrivacySignal:
@@ -404,7 +412,8 @@ class Verdict(_message.Message):
     """Whether the processing is allowed."""
     deciding_entry: _builtins.str
     """The ledger entry that decides. Format: `tenants/{tenant}/ledgerEntries/{entry}`. Empty when
-    nothing was ever recorded.
+    nothing was ever recorded, and about a past moment also when neither a decision nor an erasure
+    decides.
     """
     legal_basis: _catalogue_service_pb2.LegalBasis.ValueType
     """The legal basis of the purpose."""
@@ -842,7 +851,10 @@ class CheckProcessingRequest(_message.Message):
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. Asks about a past moment ("was this allowed on 3 March?"), not in the future; default:
-        now.
+        now. The verdict is the one that a check at that moment was answered: what was recorded later
+        doesn't count, whenever it was decided. The catalogue, the tenant's instructions, the subject's
+        life and its decisions are those of then, also after an erasure. Where that isn't enough, the
+        reason is `VERDICT_REASON_HISTORY_MISSING`.
         """
 
     @_builtins.property

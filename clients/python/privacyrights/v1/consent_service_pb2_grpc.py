@@ -226,8 +226,8 @@ class ConsentServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
-        - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`, which isn't built yet.
-        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
+        - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`.
+        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND: there is, or was then, no such purpose.
         - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -239,7 +239,7 @@ class ConsentServiceServicer:
         order asked.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
         - NOT_FOUND, TENANT_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -123,8 +123,8 @@ class ConsentServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
-    - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`, which isn't built yet.
-    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
+    - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`.
+    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND: there is, or was then, no such purpose.
     - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
     """
     BatchCheckProcessing: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.BatchCheckProcessingRequest, _consent_service_pb2.BatchCheckProcessingResponse]
@@ -132,7 +132,7 @@ class ConsentServiceStub:
     order asked.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
     - NOT_FOUND, TENANT_NOT_FOUND.
     """
     GetConsentReceipt: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentReceiptRequest, _consent_service_pb2.GetConsentReceiptResponse]
@@ -247,8 +247,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
-    - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`, which isn't built yet.
-    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
+    - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`.
+    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND: there is, or was then, no such purpose.
     - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
     """
     BatchCheckProcessing: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.BatchCheckProcessingRequest, _consent_service_pb2.BatchCheckProcessingResponse]  # type: ignore[assignment]
@@ -256,7 +256,7 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     order asked.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+    - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
     - NOT_FOUND, TENANT_NOT_FOUND.
     """
     GetConsentReceipt: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentReceiptRequest, _consent_service_pb2.GetConsentReceiptResponse]  # type: ignore[assignment]
@@ -422,8 +422,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
-        - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`, which isn't built yet.
-        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND.
+        - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`.
+        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND: there is, or was then, no such purpose.
         - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
         """
 
@@ -437,7 +437,7 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         order asked.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
+        - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID / TIME_IN_FUTURE.
         - NOT_FOUND, TENANT_NOT_FOUND.
         """
 

@@ -1,0 +1,92 @@
+"""Answering "may I process this?", about now and about any moment in the past."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from server.domain.consent.history import known_at
+from server.domain.consent.processing import judge, undetermined
+from server.domain.ports import DEFAULT_FRESHNESS
+from server.domain.subjects import Subjects
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from server.domain.call import Call
+    from server.domain.catalogue.catalogue import Catalogue, Category, Purpose
+    from server.domain.catalogue.catalogues import Catalogues
+    from server.domain.catalogue.instructions import Instructions
+    from server.domain.consent.processing import Verdict
+    from server.domain.ports import Freshness, Ports
+    from server.domain.values import SubjectId
+
+
+class Checks:
+    """Answers checks."""
+
+    def __init__(self, ports: Ports, catalogues: Catalogues, instructions: Instructions) -> None:
+        """Read from *ports*, with the purposes of *catalogues*, as *instructions* allow."""
+        self._ports = ports
+        self._catalogues = catalogues
+        self._instructions = instructions
+        self._subjects = Subjects(ports)
+
+    async def check(
+        self, call: Call, who: SubjectId, purpose: str, *, freshness: Freshness = DEFAULT_FRESHNESS
+    ) -> Verdict:
+        """Return whether the subject's data may be processed for *purpose*.
+
+        Raises:
+            TenantNotFoundError, PurposeNotFoundError: of the tenant or purpose.
+        """
+        found = await self._catalogues.purpose(purpose)
+        subject = await self._subjects.find(call, who, freshness=freshness)
+        known = self._catalogues.current
+        periods = await self._instructions.periods(
+            who.tenant, _needed(found, known), freshness=freshness
+        )
+        now = self._ports.clock.now()
+        return judge(found, known, subject, who.role, now, instructed=periods)
+
+    async def check_at(
+        self,
+        call: Call,
+        who: SubjectId,
+        purpose: str,
+        moment: datetime,
+        *,
+        freshness: Freshness = DEFAULT_FRESHNESS,
+    ) -> Verdict:
+        """Return what a check at *moment* would have been answered, out of what was known then.
+
+        The catalogue, the tenant's instructions, the life of the subject and its decisions are
+        those of then. Of an objection or a restriction only the present state is kept: if there
+        is one, what held then can't be told, and the verdict says so rather than "allowed".
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+            PurposeNotFoundError: there was no such purpose then.
+        """
+        known = await self._catalogues.at(moment)
+        found = known.purpose(purpose)
+        subject = await self._subjects.find(call, who, freshness=freshness)
+        past = await known_at(self._ports, subject, moment) if subject else None
+        instructed = await self._instructions.stood(who.tenant, _needed(found, known), moment)
+        then = past.subject if past else None
+        verdict = judge(found, known, then, who.role, moment, instructed=instructed)
+        is_lost = subject is not None and bool(subject.objections or subject.restriction)
+        return undetermined(verdict) if is_lost else verdict
+
+    async def reference(self, who: SubjectId) -> str:
+        """Return what *who* is called in everything that is given out, known or not.
+
+        Raises:
+            TenantNotFoundError: there is no such tenant.
+        """
+        return await self._ports.keyring.reference(who)
+
+
+def _needed(purpose: Purpose, catalogue: Catalogue) -> Sequence[Category]:
+    categories = catalogue.categories
+    return [categories[id] for id in purpose.categories if id in categories]
