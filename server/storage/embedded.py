@@ -8,7 +8,7 @@ URI as it is: `directConnection` keeps the driver from looking for other members
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +52,7 @@ class EmbeddedMongo:
         mongod: str | None = None,
         cache_gb: float = 0.25,
         extra_args: Sequence[str] = (),
+        stop_seconds: Callable[[], float] = lambda: _STOP_SECONDS,
     ) -> None:
         """Describe a database under `data_dir/mongo`; nothing happens before `start`.
 
@@ -59,11 +60,13 @@ class EmbeddedMongo:
             mongod: path or name of the program; None looks on PATH, then in the wheel.
             cache_gb: memory for WiredTiger's cache, in GB; MongoDB's least is 0.25.
             extra_args: added to the program's command line, last.
+            stop_seconds: tells, when it is stopped, how long that may take.
         """
         self._folder = DataFolder(data_dir / "mongo")
         self._named = mongod
         self._cache_gb = cache_gb
         self._extra_args = tuple(extra_args)
+        self._stop_seconds = stop_seconds
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -126,7 +129,7 @@ class EmbeddedMongo:
             with suppress(ProcessLookupError):
                 process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+                await asyncio.wait_for(process.wait(), self._stop_seconds())
             except TimeoutError:
                 # Nothing acknowledged is lost: it is in the journal.
                 process.kill()

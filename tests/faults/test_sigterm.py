@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -12,6 +14,9 @@ from tests.served import ServerProcess
 DRAIN_SECONDS = 10
 STOP_SECONDS = 5
 """What closing takes besides, on a busy machine."""
+
+FROZEN_SECONDS = 12
+"""What an embedded database is given besides to end in order, and some more."""
 
 
 async def test_drain_finishes_what_was_taken(mongo_uri: str, prefix: str, tmp_path: Path) -> None:
@@ -37,3 +42,14 @@ async def test_drain_finishes_what_was_taken(mongo_uri: str, prefix: str, tmp_pa
     assert STOPPED == code
     assert seconds <= DRAIN_SECONDS + STOP_SECONDS
     assert (True, 0) == (harness.interrupted > 0, harness.done)
+
+
+async def test_a_frozen_database_delays_the_end_no_longer_than_it_may(tmp_path: Path) -> None:
+    """Closing is given as long as calls are, whether or not the database takes part."""
+
+    async with ServerProcess(tmp_path, drain_seconds="1") as server:
+        os.kill(server.database_pid, signal.SIGSTOP)
+        started = time.monotonic()
+        assert STOPPED == await server.terminate()
+
+    assert time.monotonic() - started <= 1 + 1 + FROZEN_SECONDS
