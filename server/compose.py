@@ -306,11 +306,9 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
             await apply_first_catalogue(settings.catalogue, domain.catalogues, clock)
         built = handlers(domain, ports)
         sequencer = Sequencer(replace(ports, committer=sequencing), ledger=settings.ledger_name)
-        at_work = (
-            *workers(domain, ports, settings),
-            SequencerWorker(sequencer, Shares(leases), reader),
-        )
-        await stack.enter_async_context(working(at_work))
+        shares = Shares(leases)
+        at_work = (shares, SequencerWorker(sequencer, shares, reader))
+        await stack.enter_async_context(working((*workers(domain, ports, settings), *at_work)))
         stack.callback(closing.begin)
         catch_up = CatchingUp(reader, domain.catalogues)
         yield App(_server(settings, built, driver, catch_up), ports, built, database, ended)

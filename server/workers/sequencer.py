@@ -6,6 +6,8 @@ import asyncio
 import random
 from time import monotonic
 
+import structlog
+
 from server.domain.errors import ConflictError, StorageUnavailableError
 from server.domain.ledger import LEDGER
 from server.domain.ledger.sequencer import BATCH, Sequencer
@@ -30,9 +32,14 @@ MOST_REST_SECONDS = 0.02
 AWAY_SECONDS = 0.5
 """How long a database that is away is left alone."""
 
+MANY_CONFLICTS = 200
+"""Passes in a row that others were faster at, after which somebody has to look at it."""
+
+_log = structlog.get_logger("server.workers")
+
 
 class SequencerWorker:
-    """Sequences the partitions that fall to this server's share."""
+    """Sequences the partitions that fall to this server's share, which another worker keeps."""
 
     name = "sequencer"
 
@@ -43,15 +50,11 @@ class SequencerWorker:
         self._reader = reader
         self._sign_at: float | None = None
         self._worked_at = monotonic()
+        self._conflicts = 0
 
     async def run(self) -> None:
         """Sequence until cancelled."""
         self._sequencer.forget()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._shares.keep())
-            group.create_task(self._listen())
-
-    async def _listen(self) -> None:
         while True:
             is_calm = monotonic() - self._worked_at > CALM_SECONDS
             # What is committed while the rest is sequenced must not be missed.
@@ -77,10 +80,15 @@ class SequencerWorker:
                 pass
             await self._sign()
         except ConflictError:
+            self._conflicts += 1
+            if self._conflicts % MANY_CONFLICTS == 0:
+                _log.error("the ledger can't be sequenced - it was altered, or others sequence it")
             # Another server believes in the same partitions, which ends when its leases do.
             await asyncio.sleep(random.uniform(0, BUSY_SECONDS))  # noqa: S311 – parts the two
         except StorageUnavailableError:
             await asyncio.sleep(AWAY_SECONDS)
+        else:
+            self._conflicts = 0
 
     async def _sequence(self) -> bool:
         """Sequence one batch, and tell whether there may be more."""

@@ -30,10 +30,12 @@ SHORT_SECONDS = 0.1
 
 
 class Shares:
-    """The partitions that this server holds.
+    """The partitions that this server holds; a worker that keeps the share fair.
 
     Holding one is no promise that nobody else believes to hold it: see `ledger.sequencer`.
     """
+
+    name = "shares"
 
     def __init__(self, leases: Leases, *, partitions: int = PARTITIONS) -> None:
         """Hold nothing of *partitions* yet."""
@@ -47,7 +49,7 @@ class Shares:
         """The partitions whose leases this server has."""
         return frozenset(self._names[name] for name in self._held if name in self._names)
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Hold a fair share until cancelled, and give all of it back then."""
         try:
             while True:

@@ -111,3 +111,25 @@ async def test_cancelling_a_holder_is_no_loss(leases: Leases) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await leases.acquire("work", seconds=60) is not None
+
+
+async def test_several_are_renewed_at_once(leases: Leases) -> None:
+    """Those that ended are told from those that go on, and only these are held for longer."""
+    lasting, ended = await held(leases, seconds=60), await leases.acquire("other", seconds=0)
+    assert ended is not None
+    taken = await leases.acquire("other", seconds=60)
+
+    assert [lasting] == await leases.renew_all([lasting, ended])
+    assert [lasting, taken] == await leases.renew_all([lasting, taken] if taken else [])
+
+
+async def test_several_are_given_back_at_once(leases: Leases) -> None:
+    """What is given back is free; what has become another's stays with that one."""
+    first, ended = await held(leases, seconds=60), await leases.acquire("other", seconds=0)
+    assert ended is not None
+    await leases.acquire("other", seconds=60)
+
+    await leases.release_all([first, ended])
+
+    assert {"other"} == await leases.live("")
+    assert await leases.acquire("work", seconds=60) is not None
