@@ -36,6 +36,7 @@ class Query:
         limit: most documents returned.
         is_snapshot: whether a page is read as of one moment; by default, each document is as
             of the moment when it is come to.
+        only: fields that are read, for a type that has few of those that are stored; all if empty.
     """
 
     table: Table
@@ -54,6 +55,7 @@ class Query:
     after: tuple[object, str] | None = None
     limit: int = 100
     is_snapshot: bool = False
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

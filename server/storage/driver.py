@@ -167,21 +167,27 @@ class Driver:
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
         is_snapshot: bool = False,
+        fields: Collection[str] = (),
     ) -> list[Document]:
-        """Return the majority-committed documents that match, in order; maybe as of one moment."""
+        """Return the majority-committed documents that match, in order; maybe as of one moment.
+
+        *fields* are read, or all if none are named.
+        """
         collection = self._client[place.database].get_collection(
             place.collection, read_concern=ReadConcern("snapshot") if is_snapshot else None
         )
         asked: dict[str, Any] = {"limit": limit, "max_time_ms": MAX_READ_MS}
         if sort:
             asked["sort"] = list(sort)
+        if fields:
+            asked["projection"] = list(fields)
         with translated():
             documents: list[Document] = await collection.find(filter, **asked).to_list(None)
         return documents
 
     async def versions(self, place: Place, ids: Sequence[str]) -> dict[str, int | None]:
         """Return the version of each document that exists; None where it has none."""
-        found = await self.find(place, {"_id": {"$in": list(ids)}})
+        found = await self.find(place, {"_id": {"$in": list(ids)}}, fields=("version",))
         return {document["_id"]: document.get("version") for document in found}
 
     async def find_timed(self, place: Place, filter: Document) -> tuple[list[Document], Timestamp]:

@@ -161,9 +161,10 @@ class MemoryDriver(Driver):
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
         is_snapshot: bool = False,  # noqa: ARG002 – everything is
+        fields: Collection[str] = (),
     ) -> list[Document]:
         """Return the documents that match, in order."""
-        found = self.collection(place).find(filter)
+        found = self.collection(place).find(filter, list(fields) or None)
         if sort:
             found = found.sort(list(sort))
         documents: list[Document] = await found.limit(limit).to_list(None)

@@ -185,6 +185,7 @@ class MongoReader:
             sort=sort,
             limit=query.limit,
             is_snapshot=query.is_snapshot,
+            fields={field, *map(_stored, query.only)} if query.only else (),
         )
 
 

@@ -7,7 +7,7 @@ it has come, so that one of two loses and looks again, and one that was killed i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from server.domain.call import Call
 from server.domain.change import Change, Delete, Purge, Replace, Table, Write
@@ -44,6 +44,9 @@ class Ciphertext:
     version: int
     subject: str
     generation: int
+
+
+_CIPHERTEXT = tuple(field.name for field in fields(Ciphertext))
 
 
 class PurgeWorker:
@@ -123,6 +126,7 @@ class PurgeWorker:
             equals={"subject": erasure.subject},
             at_most={"generation": erasure.generation},
             limit=limit,
+            only=_CIPHERTEXT,
         )
         return list(await self._ports.reader.find(query, Ciphertext))
 
@@ -155,6 +159,7 @@ class PurgeWorker:
             at_most={"expire_time": now},
             order="expire_time",
             limit=EXPORT_BATCH,
+            only=_CIPHERTEXT,
         )
         found = await self._ports.reader.find(query, Ciphertext)
         if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,6 +15,14 @@ from server.domain.ports import Freshness, Query
 from tests.contract.breakage import Indiscreet, Tieless
 from tests.contract.samples import NOTES, NOW, Answer, Note, adding, change, note
 from tests.contract.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A part of a note."""
+
+    id: str
+    tenant: str
 
 
 async def put(store: Store, *notes: Note) -> None:
@@ -35,6 +43,18 @@ async def test_what_was_written_is_read_back(store: Store) -> None:
 
     assert written == await store.reader.get(NOTES, store.tenant, written.id, Note)
     assert await store.reader.get(NOTES, store.tenant, f"{written.id}x", Note) is None
+
+
+async def test_only_what_is_asked_for_is_read(store: Store) -> None:
+    """What isn't named stays in the database, and a page goes on by what it is ordered by."""
+    await put(store, *(note(store.tenant, key, rank=rank) for key, rank in (("a", 2), ("b", 1))))
+    query = Query(NOTES, store.tenant, order="rank", only=("id", "tenant"), limit=1)
+
+    found = [each async for each in store.reader.scan(query, Reference)]
+
+    assert [f"{store.tenant}/ada/b", f"{store.tenant}/ada/a"] == [each.id for each in found]
+    if store.commands.sent:
+        assert {"_id", "tenant", "rank"} == set(store.commands.named("find")[-1]["projection"])
 
 
 async def hides_from_others(store: Store) -> None:
@@ -159,9 +179,7 @@ async def test_queries_match_what_they_say(store: Store) -> None:
     )
 
     async def found(equals: Any, at_most: Any = None, at_least: Any = None) -> list[str]:
-        query = Query(
-            NOTES, store.tenant, equals, at_most=at_most or {}, at_least=at_least or {}
-        )
+        query = Query(NOTES, store.tenant, equals, at_most=at_most or {}, at_least=at_least or {})
         page = keys(await store.reader.find(query, Note))
         assert len(page) == await store.reader.count(query)
         return page
