@@ -27,6 +27,7 @@ _VISITOR_ID = re.compile(r"[A-Za-z0-9._-]{16,64}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -122,6 +123,21 @@ def optional_sentence(text: str, *, most: int = MAX_TEXT_CHARACTERS) -> str:
         unicodedata.category(character) == "Cc" and character not in "\n\t" for character in text
     ):
         raise InvalidValueError("must not have control characters")
+    return text
+
+
+def names_an_address(text: str) -> bool:
+    """Tell whether *text* has an e-mail address in it: the plainest way to name somebody."""
+    return _EMAIL.search(text) is not None
+
+
+def impersonal(text: str) -> str:
+    """Return *text*, which is kept in clear and shown to many, if it has no address in it.
+
+    What else names somebody is kept out by whoever writes it.
+    """
+    if names_an_address(text):
+        raise InvalidValueError("must not have an e-mail address in it")
     return text
 
 

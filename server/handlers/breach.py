@@ -17,13 +17,13 @@ from server.domain.values import Role
 from server.handlers import names
 from server.handlers.breach_messages import (
     LEVELS,
-    MAX_TEXT,
     PHASES,
     STATES,
     breach_message,
     facts,
     notice_message,
     scope,
+    text,
 )
 from server.handlers.fields import Fields
 from server.handlers.pages import page
@@ -137,7 +137,7 @@ class BreachHandler:
         asked = request.measure
         measure = Measure(
             phase=fields.choice("measure.phase", PHASES, asked.phase),
-            description=fields.text("measure.description", asked.description, most=MAX_TEXT),
+            description=text(fields, "measure.description", asked.description),
             measure_time=fields.past_time("measure.measure_time", asked, asked.measure_time) or now,
         )
         fields.done()
@@ -154,7 +154,7 @@ class BreachHandler:
         fields.request_id(request.request_id)
         id = fields.take("name", names.breach, request.name)
         level = fields.choice("risk.level", LEVELS, request.risk.level)
-        reasoning = fields.text("risk.reasoning", request.risk.reasoning, most=MAX_TEXT)
+        reasoning = text(fields, "risk.reasoning", request.risk.reasoning)
         fields.done()
         committed = await self._breaches.assess(call, id, level=level, reasoning=reasoning)
         return pb.AssessBreachRiskResponse(
@@ -168,7 +168,7 @@ class BreachHandler:
         fields = Fields(self._clock.now())
         fields.request_id(request.request_id)
         id = fields.take("name", names.breach, request.name)
-        lessons = fields.text("lessons", request.lessons, most=MAX_TEXT)
+        lessons = text(fields, "lessons", request.lessons)
         fields.done()
         committed = await self._breaches.close(call, id, lessons=lessons)
         return pb.CloseBreachResponse(

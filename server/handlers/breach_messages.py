@@ -20,7 +20,7 @@ from server.domain.breach.breach import (
     Timeline,
 )
 from server.domain.breach.notices import Letter
-from server.domain.values import optional_sentence
+from server.domain.values import impersonal, optional_sentence, sentence
 from server.handlers import names
 from server.handlers.etags import etag
 from server.handlers.fields import ROLE_NUMBERS, Fields
@@ -63,13 +63,15 @@ def facts(fields: Fields, breach: pb.Breach) -> Facts:
         fields.choice(f"breach.kinds[{index}]", _KINDS, kind)
         for index, kind in enumerate(fields.several("breach.kinds", breach.kinds, most=MAX_LISTED))
     )
-    description = fields.text("breach.description", breach.description, most=MAX_TEXT)
+    description = text(fields, "breach.description", breach.description)
     timeline = _timeline(fields, breach)
-    cause = _optional(fields, "breach.cause", breach.cause)
-    consequences = _optional(fields, "breach.consequences", breach.consequences)
-    measures = _optional(fields, "breach.measures_summary", breach.measures_summary)
-    contact = _optional(
-        fields, "breach.contact_point", breach.contact_point, most=MAX_CONTACT_POINT
+    cause = _optional_text(fields, "breach.cause", breach.cause)
+    consequences = _optional_text(fields, "breach.consequences", breach.consequences)
+    measures = _optional_text(fields, "breach.measures_summary", breach.measures_summary)
+    contact = fields.optional(
+        "breach.contact_point",
+        lambda words: optional_sentence(words, most=MAX_CONTACT_POINT),
+        breach.contact_point,
     )
     return fields.take(
         "breach.kinds",
@@ -85,6 +87,11 @@ def facts(fields: Fields, breach: pb.Breach) -> Facts:
         ),
         kinds,
     )
+
+
+def text(fields: Fields, field: str, value: str) -> str:
+    """Return *value* as prose about a breach: for everybody, kept in clear, and naming nobody."""
+    return fields.take(field, lambda words: impersonal(sentence(words, most=MAX_TEXT)), value)
 
 
 def scope(fields: Fields, asked: pb.BreachScope) -> Scope:
@@ -184,8 +191,12 @@ def _timeline(fields: Fields, breach: pb.Breach) -> Timeline:
     )
 
 
-def _optional(fields: Fields, field: str, value: str, *, most: int = MAX_TEXT) -> str:
-    return fields.optional(field, lambda text: optional_sentence(text, most=most), value)
+def _optional_text(fields: Fields, field: str, value: str) -> str:
+    return fields.optional(field, lambda words: impersonal(_prose(words)), value)
+
+
+def _prose(words: str) -> str:
+    return optional_sentence(words, most=MAX_TEXT)
 
 
 def _scope(scope: Scope) -> pb.BreachScope:

@@ -158,7 +158,9 @@ class Fields:
             is_visitor=is_visitor,
         )
 
-    def time(self, field: str, owner: Message, value: Timestamp) -> datetime | None:
+    def time(
+        self, field: str, owner: Message, value: Timestamp, *, earliest: datetime = EARLIEST
+    ) -> datetime | None:
         """Return *value*, the last part of *field* in *owner*, or None if it isn't set."""
         if not owner.HasField(field.rpartition(".")[2]):
             return None
@@ -167,8 +169,8 @@ class Fields:
         except (ValueError, OverflowError):
             self.wrong(field, "must be a time before the year 10000 (RFC 3339)")
             return None
-        if time < EARLIEST:
-            self.wrong(field, f"must not be before {EARLIEST:%Y-%m-%d}")
+        if time < earliest:
+            self.wrong(field, f"must not be before {earliest:%Y-%m-%d}")
             return None
         return time
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from privacyrights.v1 import error_reason_pb2, types_pb2
@@ -24,6 +25,7 @@ from server.handlers.times import timestamp
 
 MAX_INTERACTIONS = 1000
 DEFAULT_BLAST_RADIUS = 10_000
+ANY_TIME = datetime.min.replace(tzinfo=UTC)
 MAX_COUNTS = 1000
 """Most counts that a sweep itself is shown with."""
 
@@ -211,10 +213,12 @@ class RetentionHandler:
 
 
 def _interaction(fields: Fields, at: str, interaction: pb.Interaction) -> NewInteraction:
-    """Return what is reported; whether its time has come is left to be decided."""
+    """Return what is reported; whether its time can be is decided for each by itself."""
     who = fields.subject(f"{at}.subject", interaction.subject)
     chatbot = fields.optional(f"{at}.chatbot", _chatbot_of(who.tenant), interaction.chatbot)
-    time = fields.time(f"{at}.interaction_time", interaction, interaction.interaction_time)
+    time = fields.time(
+        f"{at}.interaction_time", interaction, interaction.interaction_time, earliest=ANY_TIME
+    )
     return NewInteraction(who, chatbot, time)
 
 

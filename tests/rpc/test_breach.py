@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -179,6 +179,9 @@ async def test_a_repeated_report_is_one_breach(channel: grpc.aio.Channel) -> Non
             "breach.discovery_time",
         ),
         ({"scope": None}, "breach.scope"),
+        ({"description": "ada@example.org was read."}, "breach.description"),
+        ({"cause": "ada@example.org clicked."}, "breach.cause"),
+        ({"awareness_time": at(datetime(1899, 12, 31, tzinfo=UTC))}, "breach.awareness_time"),
         ({"scope": pb.BreachScope(tenants=["acme"])}, "breach.scope.tenants[0]"),
         ({"scope": pb.BreachScope(tenants=["tenants/a", "tenants/a"])}, "breach.scope"),
         ({"scope": pb.BreachScope(roles=[77])}, "breach.scope.roles[0]"),  # type: ignore[list-item]  # not a role

@@ -192,6 +192,26 @@ async def test_a_deleted_chatbot_takes_only_what_was_before(
     assert "CHATBOT_NOT_FOUND" == found.reason
 
 
+@pytest.mark.parametrize("year", [1, 1899, 1989])
+async def test_a_time_that_can_not_be_is_refused_where_it_is(
+    channel: grpc.aio.Channel, year: int
+) -> None:
+    """The path is that of the request: of the one interaction, or inside of one of a batch."""
+    tenant = await new_tenant(channel)
+    wrong = interaction(end_user(tenant), time=datetime(year, 12, 31, tzinfo=UTC))
+    right = interaction(end_user(tenant))
+    batch = pb.BatchRecordInteractionsRequest(interactions=[wrong, right], request_id=new_id())
+    single = pb.RecordInteractionRequest(interaction=wrong, request_id=new_id())
+
+    told = await refused(retention(channel).RecordInteraction(single))
+    outcomes = (await retention(channel).BatchRecordInteractions(batch)).outcomes
+
+    rule = "must not be before 1990-01-01"
+    assert (("interaction.interaction_time", rule),) == told.violations
+    assert "interaction_time" == outcomes[0].failure.field
+    assert outcomes[1].last_interaction_date
+
+
 async def test_batch_gives_each_its_outcome(
     app: App, channel: grpc.aio.Channel, clock: SteppingClock
 ) -> None:

@@ -21,6 +21,7 @@ from server.domain.clock import SteppingClock
 from server.settings import Settings
 from tests.rpc.breaches import (
     PATIENCE_SECONDS,
+    Subscription,
     acknowledge,
     notices,
     of_tenants,
@@ -87,6 +88,57 @@ async def test_who_was_down_gets_everything_on_return(channel: grpc.aio.Channel)
     everything = [notice.name for notice in await notices(channel, tenant)][::-1]
     assert everything == returned
     assert seen.name == returned[0]
+
+
+async def test_one_stream_is_about_several_tenants_and_both_regimes(
+    channel: grpc.aio.Channel,
+) -> None:
+    """A service of the platform hears of each tenant it names, in each regime, and of no other."""
+    first, second, other = [await new_tenant(channel) for _ in range(3)]
+    await report(channel, of_tenants(first, roles=[PROCESSOR]))
+    call = BreachServiceStub(channel).WatchNotices(
+        pb.WatchNoticesRequest(tenants=[first, second, first])
+    )
+    subscription = Subscription(call)
+    try:
+        begun = await subscription.next()
+        await report(channel, of_tenants(other, roles=[PROCESSOR]))
+        for role in (PROCESSOR, types_pb2.ROLE_CONTROLLER):
+            await report(channel, of_tenants(second, roles=[role]))
+        new = [await subscription.next() for _ in range(2)]
+    finally:
+        call.cancel()
+
+    assert begun.name.startswith(f"{first}/")
+    assert {True} == {notice.name.startswith(f"{second}/") for notice in new}
+    assert {PROCESSOR, types_pb2.ROLE_CONTROLLER} == {notice.role for notice in new}
+
+
+async def test_a_stream_is_about_somebody(channel: grpc.aio.Channel) -> None:
+    """A stream of no tenant, of too many, or of a regime that there isn't, is refused by field."""
+    for request, wrong in (
+        (pb.WatchNoticesRequest(), "tenants"),
+        (pb.WatchNoticesRequest(tenants=["tenants/a"] * 101), "tenants"),
+        (pb.WatchNoticesRequest(tenants=["a"]), "tenants[0]"),
+        (pb.WatchNoticesRequest(tenants=["tenants/a"], roles=[PROCESSOR] * 3), "roles"),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await BreachServiceStub(channel).WatchNotices(request).read()
+        assert (wrong,) == refusal(caught.value).fields
+
+
+async def test_notices_of_one_breach_are_listed(channel: grpc.aio.Channel) -> None:
+    """Of a tenant's notices, those of one breach can be asked for."""
+    tenant = await new_tenant(channel)
+    scope = of_tenants(tenant, roles=[PROCESSOR])
+    wanted, _ = [await report(channel, scope) for _ in range(2)]
+
+    found = await notices(channel, tenant, breach=wanted.name)
+    await acknowledge(channel, found[0].name)
+    left = await notices(channel, tenant, breach=wanted.name, unacknowledged_only=True)
+
+    assert [wanted.name] == [notice.breach for notice in found]
+    assert [] == list(left)
 
 
 async def test_all_subscribers_of_a_tenant_are_told(channel: grpc.aio.Channel) -> None:

@@ -256,6 +256,31 @@ async def test_a_sweep_that_was_left_goes_on(
     assert 1800 == len(await entries(app, tenant, "subject.erased"))
 
 
+async def test_a_repeated_execution_goes_on_and_another_is_refused(
+    app: App, channel: grpc.aio.Channel, clock: SteppingClock
+) -> None:
+    """A call that was cut is made again with its id; the id is of no other sweep or limit."""
+    tenant = await new_tenant(channel)
+    await interact_all(channel, [end_user(tenant) for _ in range(600)])
+    clock.advance(months=25)
+    planned = await plan(channel, tenant)
+    request = pb.ExecuteSweepRequest(
+        name=planned.name, plan_hash=planned.plan_hash, request_id=new_id()
+    )
+    cut = retention(channel).ExecuteSweep(request)
+    await cut.read()
+    cut.cancel()
+
+    repeated = [response.sweep async for response in retention(channel).ExecuteSweep(request)]
+    request.blast_radius_limit = 601
+    other = await refused(anext(aiter(retention(channel).ExecuteSweep(request))))
+
+    assert (600, 0, 0) == fates(repeated[-1])
+    assert 0 == repeated[-1].remaining_count
+    assert ("ALREADY_EXISTS", "REQUEST_ID_REUSED") == (other.code, other.reason)
+    assert 1 == len(await entries(app, tenant, "retention.sweep_started"))
+
+
 async def test_what_an_interrupted_slice_destroyed_is_counted(
     app: App, channel: grpc.aio.Channel, clock: SteppingClock
 ) -> None:

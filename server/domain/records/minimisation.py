@@ -23,7 +23,7 @@ from server.domain.errors import (
     PurposeRoleMismatchError,
     Violation,
 )
-from server.domain.values import InvalidValueError, resource_id, sentence
+from server.domain.values import InvalidValueError, names_an_address, resource_id, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +45,6 @@ _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
     r"(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
 _RULES = {
     FieldType.STRING: "must be text",
@@ -131,7 +130,7 @@ def stated_reason(text: str, subject_id: str) -> str:
     what else is personal by whoever states the reason.
     """
     sentence(text, most=MAX_REASON)
-    if _EMAIL.search(text) or (subject_id and _names(text, subject_id)):
+    if names_an_address(text) or (subject_id and _names(text, subject_id)):
         raise InvalidValueError("must not have the subject's id or an e-mail address in it")
     return text
 

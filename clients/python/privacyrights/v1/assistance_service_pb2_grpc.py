@@ -109,7 +109,7 @@ class AssistanceServiceServicer:
         makes it OPEN again, with a new due time.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND / TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is closed.
         - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the thread is full; open another inquiry.
         """
@@ -154,7 +154,8 @@ class AssistanceServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ETAG_MISMATCH: of `contact.etag`, which isn't built yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,7 +176,8 @@ class AssistanceServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

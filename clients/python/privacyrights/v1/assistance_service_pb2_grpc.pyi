@@ -47,7 +47,7 @@ class AssistanceServiceStub:
     makes it OPEN again, with a new due time.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND / TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is closed.
     - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the thread is full; open another inquiry.
     """
@@ -76,7 +76,8 @@ class AssistanceServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ETAG_MISMATCH: of `contact.etag`, which isn't built yet.
     """
     GetContact: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.GetContactRequest, _assistance_service_pb2.GetContactResponse]
     """Returns a contact.
@@ -89,7 +90,8 @@ class AssistanceServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
     """
     ListContacts: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ListContactsRequest, _assistance_service_pb2.ListContactsResponse]
     """Lists a tenant's contacts, sorted by name.
@@ -127,7 +129,7 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     makes it OPEN again, with a new due time.
 
     Errors:
-    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND / TENANT_NOT_FOUND.
+    - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is closed.
     - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the thread is full; open another inquiry.
     """
@@ -156,7 +158,8 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ETAG_MISMATCH: of `contact.etag`, which isn't built yet.
     """
     GetContact: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.GetContactRequest, _assistance_service_pb2.GetContactResponse]  # type: ignore[assignment]
     """Returns a contact.
@@ -169,7 +172,8 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
     """
     ListContacts: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ListContactsRequest, _assistance_service_pb2.ListContactsResponse]  # type: ignore[assignment]
     """Lists a tenant's contacts, sorted by name.
@@ -216,7 +220,7 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         makes it OPEN again, with a new due time.
 
         Errors:
-        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND / TENANT_NOT_FOUND.
+        - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION: it is closed.
         - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: the thread is full; open another inquiry.
         """
@@ -269,7 +273,8 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ETAG_MISMATCH: of `contact.etag`, which isn't built yet.
         """
 
     @_abc_1.abstractmethod
@@ -294,7 +299,8 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
         """
 
     @_abc_1.abstractmethod

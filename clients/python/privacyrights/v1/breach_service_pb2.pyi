@@ -571,7 +571,7 @@ class Breach(_message.Message):
     measures_summary: _builtins.str
     """Optional. The measures taken or proposed (Art. 33(3)(d)), at most 10,000 characters."""
     contact_point: _builtins.str
-    """Optional. Whom to ask (Art. 33(3)(b)), 1–500 characters."""
+    """Optional. Where to ask (Art. 33(3)(b)), 1–500 characters: a function and how it is reached."""
     exercise: _builtins.bool
     """True: an exercise; marked as such everywhere."""
     state: Global___BreachState.ValueType

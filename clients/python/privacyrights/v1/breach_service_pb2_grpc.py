@@ -29,6 +29,9 @@ class BreachServiceStub:
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
 
+    The words of a breach go to many and are kept in clear: they name nobody, and one with an e-mail
+    address in it is refused. `contact_point` is where to ask, a function and not a person.
+
     What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
     `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
     `breach.notice_escalated`.
@@ -161,6 +164,9 @@ class BreachServiceServicer:
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
 
+    The words of a breach go to many and are kept in clear: they name nobody, and one with an e-mail
+    address in it is refused. `contact_point` is where to ask, a function and not a person.
+
     What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
     `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
     `breach.notice_escalated`.
@@ -173,7 +179,8 @@ class BreachServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-        - NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND / PURPOSE_NOT_FOUND / HOLDER_NOT_FOUND.
+        - NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND.
+        - NOT_FOUND, PURPOSE_NOT_FOUND / HOLDER_NOT_FOUND: of a scope by these, which isn't built yet.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -558,6 +565,9 @@ def add_BreachServiceServicer_to_server(servicer, server):
 class BreachService:
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
+
+    The words of a breach go to many and are kept in clear: they name nobody, and one with an e-mail
+    address in it is refused. `contact_point` is where to ask, a function and not a person.
 
     What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
     `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,

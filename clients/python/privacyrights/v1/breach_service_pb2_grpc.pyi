@@ -30,6 +30,9 @@ class BreachServiceStub:
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
 
+    The words of a breach go to many and are kept in clear: they name nobody, and one with an e-mail
+    address in it is refused. `contact_point` is where to ask, a function and not a person.
+
     What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
     `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
     `breach.notice_escalated`.
@@ -46,7 +49,8 @@ class BreachServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-    - NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND / PURPOSE_NOT_FOUND / HOLDER_NOT_FOUND.
+    - NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND.
+    - NOT_FOUND, PURPOSE_NOT_FOUND / HOLDER_NOT_FOUND: of a scope by these, which isn't built yet.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     GetBreach: _grpc.UnaryUnaryMultiCallable[_breach_service_pb2.GetBreachRequest, _breach_service_pb2.GetBreachResponse]
@@ -216,6 +220,9 @@ class BreachServiceAsyncStub(BreachServiceStub):
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
 
+    The words of a breach go to many and are kept in clear: they name nobody, and one with an e-mail
+    address in it is refused. `contact_point` is where to ask, a function and not a person.
+
     What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
     `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
     `breach.notice_escalated`.
@@ -229,7 +236,8 @@ class BreachServiceAsyncStub(BreachServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-    - NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND / PURPOSE_NOT_FOUND / HOLDER_NOT_FOUND.
+    - NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND.
+    - NOT_FOUND, PURPOSE_NOT_FOUND / HOLDER_NOT_FOUND: of a scope by these, which isn't built yet.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     GetBreach: _aio.UnaryUnaryMultiCallable[_breach_service_pb2.GetBreachRequest, _breach_service_pb2.GetBreachResponse]  # type: ignore[assignment]
@@ -398,6 +406,9 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
     """Handles personal-data breaches: what happened, who is affected, who was told what and when, and
     who acknowledged it (GDPR Art. 4(12), 33, 34).
 
+    The words of a breach go to many and are kept in clear: they name nobody, and one with an e-mail
+    address in it is refused. `contact_point` is where to ask, a function and not a person.
+
     What subscribers to the feed are told besides the steps themselves: `breach.authority_due_soon`,
     `breach.authority_overdue`, `breach.notice_due_soon`, `breach.notice_overdue`,
     `breach.notice_escalated`.
@@ -415,7 +426,8 @@ class BreachServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-        - NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND / PURPOSE_NOT_FOUND / HOLDER_NOT_FOUND.
+        - NOT_FOUND, TENANT_NOT_FOUND / CATEGORY_NOT_FOUND.
+        - NOT_FOUND, PURPOSE_NOT_FOUND / HOLDER_NOT_FOUND: of a scope by these, which isn't built yet.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         """
 

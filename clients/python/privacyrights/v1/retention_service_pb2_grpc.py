@@ -229,8 +229,9 @@ class RetentionServiceServicer:
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
         REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED / FIRST_RUN_ONLY_PLANS /
-        ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED.
+        - FAILED_PRECONDITION, FIRST_RUN_ONLY_PLANS / ILLEGAL_TRANSITION: of a rule's first run, and of
+        a sweep that was cancelled; neither is built yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

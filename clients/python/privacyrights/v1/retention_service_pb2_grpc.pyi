@@ -99,8 +99,9 @@ class RetentionServiceStub:
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
       REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED / FIRST_RUN_ONLY_PLANS /
-      ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED.
+    - FAILED_PRECONDITION, FIRST_RUN_ONLY_PLANS / ILLEGAL_TRANSITION: of a rule's first run, and of
+      a sweep that was cancelled; neither is built yet.
     """
     GetSweep: _grpc.UnaryUnaryMultiCallable[_retention_service_pb2.GetSweepRequest, _retention_service_pb2.GetSweepResponse]
     """Returns a sweep.
@@ -260,8 +261,9 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
       REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED / FIRST_RUN_ONLY_PLANS /
-      ILLEGAL_TRANSITION.
+    - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED.
+    - FAILED_PRECONDITION, FIRST_RUN_ONLY_PLANS / ILLEGAL_TRANSITION: of a rule's first run, and of
+      a sweep that was cancelled; neither is built yet.
     """
     GetSweep: _aio.UnaryUnaryMultiCallable[_retention_service_pb2.GetSweepRequest, _retention_service_pb2.GetSweepResponse]  # type: ignore[assignment]
     """Returns a sweep.
@@ -460,8 +462,9 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
           REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED / FIRST_RUN_ONLY_PLANS /
-          ILLEGAL_TRANSITION.
+        - FAILED_PRECONDITION, PLAN_HASH_MISMATCH / BLAST_RADIUS_EXCEEDED.
+        - FAILED_PRECONDITION, FIRST_RUN_ONLY_PLANS / ILLEGAL_TRANSITION: of a rule's first run, and of
+          a sweep that was cancelled; neither is built yet.
         """
 
     @_abc_1.abstractmethod

@@ -93,7 +93,8 @@ class TenantServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
     """
     EndTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.EndTenantRequest, _tenant_service_pb2.EndTenantResponse]
     """Ends the service for a tenant, at its instruction: everything that is kept for it is given back
@@ -178,7 +179,8 @@ class TenantServiceAsyncStub(TenantServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
     """
     EndTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.EndTenantRequest, _tenant_service_pb2.EndTenantResponse]  # type: ignore[assignment]
     """Ends the service for a tenant, at its instruction: everything that is kept for it is given back
@@ -314,7 +316,8 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CHATBOT_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ETAG_MISMATCH.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
         """
 
     @_abc_1.abstractmethod
