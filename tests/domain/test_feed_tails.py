@@ -99,5 +99,5 @@ async def test_nothing_is_read_while_nobody_listens() -> None:
         tails.listen(grown.put_nowait)
         await grown.get()
 
-        assert 3_000 == tails.end(0)
+        assert 3_000 == tails.ends[0]
         assert reads == len(log.reads)

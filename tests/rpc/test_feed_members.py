@@ -15,7 +15,8 @@ from privacyrights.v1 import feed_service_pb2 as pb
 from privacyrights.v1.feed_service_pb2_grpc import FeedServiceStub
 from server.compose import App, compose
 from server.domain.clock import SteppingClock
-from server.domain.feed.membership import MAX_MEMBERS, Membership
+from server.domain.feed.membership import Membership
+from server.domain.feed.roster import MAX_MEMBERS
 from server.domain.ledger import PARTITIONS, partition_of
 from server.settings import Settings
 from tests.rpc.conftest import BEGIN

@@ -20,6 +20,7 @@ from server.domain.errors import (
 from server.domain.feed.lane import Delivered
 from server.domain.feed.log import FeedLog
 from server.domain.feed.membership import LEASE_SECONDS, Membership
+from server.domain.feed.roster import Roster
 from server.domain.feed.stream import LIFE_SECONDS, Stream
 from server.domain.feed.subscription import CURSORS, PLATFORM, Cursor, Subscription, cursor_id
 from server.domain.feed.tails import Tails
@@ -49,6 +50,7 @@ class Feed:
         self._life_seconds = life_seconds
         self._log = FeedLog(ports.reader)
         self.tails = Tails(self._log)
+        self._roster = Roster(ports.reader)
         self._streams: dict[str, set[Stream]] = {}
 
     async def subscribe(
@@ -64,7 +66,7 @@ class Feed:
         life = subscription.life
         stream = Stream(
             self.tails,
-            Membership(self._ports, subscription, member, lease_seconds=self._lease_seconds),
+            self._membership(subscription, member),
             subscription,
             max_outstanding=max_outstanding,
             tell_others=lambda: self._tell(life, stream),
@@ -116,8 +118,13 @@ class Feed:
             return {partition: position - 1 for partition, position in reached.items()}
         raise ConcurrentChangeError
 
+    def _membership(self, subscription: Subscription, member: str) -> Membership:
+        return Membership(
+            self._ports, self._roster, subscription, member, lease_seconds=self._lease_seconds
+        )
+
     async def _require_there(self, positions: Mapping[int, int]) -> None:
-        if all(position < self.tails.end(p) for p, position in positions.items()):
+        if all(position < self.tails.ends[p] for p, position in positions.items()):
             return
         heads = await self._log.heads()
         if beyond := tuple(

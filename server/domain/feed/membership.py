@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from server.domain.change import Change, Delete, Insert, Replace
 from server.domain.commands import MAX_ATTEMPTS
@@ -17,6 +18,7 @@ from server.domain.errors import (
     LimitExceededError,
     SubscriptionNotFoundError,
 )
+from server.domain.feed.roster import MAX_MEMBERS, Roster
 from server.domain.feed.sharing import moves
 from server.domain.feed.subscription import (
     CURSORS,
@@ -28,8 +30,6 @@ from server.domain.feed.subscription import (
     Subscription,
     member_id,
 )
-from server.domain.ledger import PARTITIONS
-from server.domain.ports import Query
 
 if TYPE_CHECKING:
     from server.domain.change import Write
@@ -41,8 +41,8 @@ LEASE_SECONDS = 15.0
 RENEWALS = 3
 """How often a member shows one in that time."""
 
-MAX_MEMBERS = 32
-"""Members of one subscription; those beyond the 16 partitions stand by."""
+GROUPS = 10
+"""Into how many groups the streams of a process are divided."""
 
 LAZY_ENTRIES = 1_000
 """How many entries that nobody wanted are gone past before that is made durable…"""
@@ -75,6 +75,7 @@ class Membership:
     def __init__(
         self,
         ports: Ports,
+        roster: Roster,
         subscription: Subscription,
         member: str,
         *,
@@ -82,17 +83,24 @@ class Membership:
     ) -> None:
         """Be *member* of *subscription*, in a stream of its own."""
         self._ports = ports
+        self._roster = roster
         self._subscription = subscription
+        self._life = subscription.life
         self._lease_seconds = lease_seconds
         self.member = member
         self.stream = ports.ids.new()
         self._seen: dict[str, tuple[int, float]] = {}
         self._saved: dict[int, float] = {}
 
-    @property
-    def pass_seconds(self) -> float:
-        """How long there is between two passes."""
-        return self._lease_seconds / RENEWALS
+    def next_pass(self, now: float) -> float:
+        """Return when the next pass is due after *now*, by the event loop's clock.
+
+        The streams of a process take theirs in groups, so that a group's reads and writes go
+        together, and no two groups are in each other's way.
+        """
+        between = self._lease_seconds / RENEWALS
+        offset = crc32(self._life.encode()) % GROUPS / GROUPS * between
+        return now + between - (now - offset) % between
 
     async def join(self) -> None:
         """Become a member, in the place of an older stream of the same one.
@@ -102,7 +110,7 @@ class Membership:
         """
         for _ in range(MAX_ATTEMPTS):
             now = self._ports.clock.now()
-            others = await self._members()
+            others = await self._roster.members(self._life)
             own = others.pop(self.member, None)
             seen_since = now - timedelta(seconds=self._lease_seconds)
             if own is None and sum(m.seen_time >= seen_since for m in others.values()) >= (
@@ -113,7 +121,7 @@ class Membership:
                 id=member_id(self._subscription, self.member),
                 tenant=PLATFORM,
                 version=1 if own is None else own.version + 1,
-                life=self._subscription.life,
+                life=self._life,
                 member=self.member,
                 stream=self.stream,
                 connect_time=now,
@@ -135,10 +143,10 @@ class Membership:
             LimitExceededError: a newer stream of this member is in its place.
         """
         subscription = await self._current()
-        members = await self._members()
+        members = await self._roster.members(self._life)
         await self._show_life(members.get(self.member))
         live = self._live(members)
-        cursors = await self._cursors()
+        cursors = await self._roster.cursors(self._life)
         holders = {partition: cursor.member for partition, cursor in cursors.items()}
         changes = moves(self.member, holders, live)
         wanted = [
@@ -161,12 +169,12 @@ class Membership:
         member takes them, which may be at once.
         """
         for _ in range(MAX_ATTEMPTS):
-            own = (await self._members()).get(self.member)
+            own = (await self._roster.members(self._life)).get(self.member)
             if own is None or own.stream != self.stream:
                 return
             moved = [
                 Replace(CURSORS, cursor.moved(position=resting[partition]))
-                for partition, cursor in (await self._cursors()).items()
+                for partition, cursor in (await self._roster.cursors(self._life)).items()
                 if cursor.member == self.member
                 and resting.get(partition, cursor.position) > cursor.position
             ]
@@ -181,19 +189,9 @@ class Membership:
         found = await self._ports.reader.get(
             SUBSCRIPTIONS, PLATFORM, self._subscription.id, Subscription
         )
-        if found is None or found.life != self._subscription.life:
+        if found is None or found.life != self._life:
             raise SubscriptionNotFoundError
         return found
-
-    async def _members(self) -> dict[str, Member]:
-        query = Query(
-            MEMBERS, PLATFORM, equals={"life": self._subscription.life}, limit=2 * MAX_MEMBERS
-        )
-        return {each.member: each for each in await self._ports.reader.find(query, Member)}
-
-    async def _cursors(self) -> dict[int, Cursor]:
-        query = Query(CURSORS, PLATFORM, equals={"life": self._subscription.life}, limit=PARTITIONS)
-        return {each.partition: each for each in await self._ports.reader.find(query, Cursor)}
 
     async def _show_life(self, own: Member | None) -> None:
         if own is not None and own.stream != self.stream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import suppress
 
 from server.domain.errors import DomainError, StorageUnavailableError
@@ -122,28 +122,30 @@ class Stream:
             if self._failure is not None:
                 raise self._failure
             self._woken.clear()
-            await self._send_again()
-            events, has_read = await self._read()
             now = loop.time()
+            # Few of the lanes have anything on its way, as a rule.
+            pending = [lane for lane in self._lanes.values() if lane.outstanding]
+            await self._send_again(pending, now)
+            events, has_read = await self._read(pending)
             if events or now >= silent_until:
                 return events
             if has_read:
                 await asyncio.sleep(0)
                 continue
-            deadlines = (lane.deadline for lane in self._lanes.values())
+            deadlines = (lane.deadline for lane in pending)
             limits = [silent_until, *(each for each in deadlines if each is not None)]
-            if self._room() <= 0:
-                await self._refresh()
+            if self._room(pending) <= 0:
+                await asyncio.gather(*map(self._refresh, pending))
                 limits.append(now + REFRESH_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(min(limits)):
                     await self._woken.wait()
 
-    async def _read(self) -> tuple[Sequence[Delivered], bool]:
+    async def _read(self, pending: Iterable[Lane]) -> tuple[Sequence[Delivered], bool]:
         """Return events of all partitions in turn, and whether anything was read at all."""
         events: list[Delivered] = []
         has_read = False
-        room = Room(min(self._room(), BATCH), BATCH_CHARACTERS)
+        room = Room(min(self._room(pending), BATCH), BATCH_CHARACTERS)
         for lane in self._in_turn():
             if room.is_full:
                 break
@@ -156,38 +158,35 @@ class Stream:
         return events, has_read
 
     def _in_turn(self) -> list[Lane]:
-        """Return all lanes, beginning with another one each time: none waits for a busy one."""
-        lanes = list(self._lanes.values())
+        """Return the lanes with news, beginning with another one each time: none waits for ever."""
+        ends = self._tails.ends
+        lanes = [lane for lane in self._lanes.values() if lane.next < ends[lane.partition]]
         self._turn += 1
         begin = self._turn % len(lanes) if lanes else 0
         return lanes[begin:] + lanes[:begin]
 
-    def _room(self) -> int:
-        return self._max_outstanding - sum(len(lane.outstanding) for lane in self._lanes.values())
+    def _room(self, pending: Iterable[Lane]) -> int:
+        return self._max_outstanding - sum(len(lane.outstanding) for lane in pending)
 
     def _resting(self) -> dict[int, int]:
         return {partition: lane.resting for partition, lane in self._lanes.items()}
 
     def _sent(self) -> None:
         """Begin to count the time that what was sent has."""
-        now = asyncio.get_running_loop().time()
+        deadline = asyncio.get_running_loop().time() + self._subscription.acknowledge_seconds
         for lane in self._lanes.values():
-            lane.sent(now + self._subscription.acknowledge_seconds)
+            if lane.outstanding:
+                lane.sent(deadline)
 
-    async def _send_again(self) -> None:
+    async def _send_again(self, pending: Iterable[Lane], now: float) -> None:
         """Go back to what was not acknowledged in time, here or on another server."""
-        now = asyncio.get_running_loop().time()
-        overdue = [lane for lane in self._lanes.values() if lane.is_overdue(now)]
-        for lane in overdue:
-            await self._refresh_lane(lane)
+        for lane in pending:
             if lane.is_overdue(now):
-                lane.rewind()
+                await self._refresh(lane)
+                if lane.is_overdue(now):
+                    lane.rewind()
 
-    async def _refresh(self) -> None:
-        lanes = [lane for lane in self._lanes.values() if lane.outstanding]
-        await asyncio.gather(*(self._refresh_lane(lane) for lane in lanes))
-
-    async def _refresh_lane(self, lane: Lane) -> None:
+    async def _refresh(self, lane: Lane) -> None:
         cursor = await self._membership.cursor(cursor_id(self._subscription, lane.partition))
         if cursor is not None and cursor.member == self.member:
             lane.acknowledge(cursor.position)
@@ -211,8 +210,9 @@ class Stream:
                 self._stand(standing)
                 if standing.has_moved:
                     self._tell_others()
+            due = self._membership.next_pass(asyncio.get_running_loop().time())
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._membership.pass_seconds):
+                async with asyncio.timeout_at(due):
                     await self._due.wait()
 
     def _stand(self, standing: Standing) -> None:

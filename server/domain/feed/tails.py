@@ -79,6 +79,7 @@ class Tails:
         """Read *log*."""
         self._log = log
         self._tails = [Tail() for _ in range(PARTITIONS)]
+        self._ends = [0] * PARTITIONS
         self._listeners: set[Callable[[frozenset[int]], None]] = set()
         self._wanted = asyncio.Event()
         self._reading = asyncio.Semaphore(READERS)
@@ -94,9 +95,10 @@ class Tails:
         if not self._listeners:
             self._wanted.clear()
 
-    def end(self, partition: int) -> int:
-        """Return the position that comes next in *partition*, as far as is known."""
-        return self._tails[partition].next
+    @property
+    def ends(self) -> Sequence[int]:
+        """The position that comes next in each partition, as far as is known."""
+        return self._ends
 
     async def read(self, partition: int, position: int) -> Sequence[Entry]:
         """Return up to a page of entries from *position* on, as far as is known; none at the end.
@@ -142,13 +144,14 @@ class Tails:
 
     async def _advance(self, partition: int, head: int) -> bool:
         tail = self._tails[partition]
-        if head - tail.next > RECENT_ENTRIES:
+        begun = tail.next
+        if head - begun > RECENT_ENTRIES:
             # Nobody listened for long: whoever is behind reads for himself up to here.
             tail.restart(head)
-            return True
-        found = await self._log.read(partition, tail.next, limit=PAGE)
-        tail.append(found)
-        return bool(found)
+        else:
+            tail.append(await self._log.read(partition, begun, limit=PAGE))
+        self._ends[partition] = tail.next
+        return tail.next > begun
 
 
 def _size(entry: Entry) -> int:
