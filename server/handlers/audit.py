@@ -6,20 +6,18 @@ import json
 from collections.abc import AsyncIterator
 
 from privacyrights.v1 import audit_service_pb2 as pb
-from privacyrights.v1 import types_pb2
 from server.domain.audit import Audit, Wanted
 from server.domain.call import Call
 from server.domain.errors import NotSequencedYetError
-from server.domain.ledger import Entry
 from server.domain.ledger.checkpoint import Checkpoint
-from server.domain.ledger.leaf import leaf_bytes
 from server.domain.opening.openings import Openings
 from server.domain.ports import Clock
 from server.domain.records.minimisation import stated_reason
 from server.domain.rights.deletion import Deletions
 from server.domain.values import InvalidValueError
 from server.handlers import names
-from server.handlers.fields import ROLE_NUMBERS, Fields
+from server.handlers.fields import Fields
+from server.handlers.ledger_messages import entry_message
 from server.handlers.pages import page
 from server.handlers.times import timestamp
 
@@ -53,7 +51,7 @@ class AuditHandler:
         found = await self._audit.entries(call, wanted, after=asked.after, limit=asked.limit)
         shown, token = asked.cut(found, lambda entry: (entry.time, entry.id))
         return pb.ListLedgerEntriesResponse(
-            entries=[_entry(entry) for entry in shown], next_page_token=token
+            entries=[entry_message(entry) for entry in shown], next_page_token=token
         )
 
     async def GetLedgerEntry(
@@ -63,7 +61,7 @@ class AuditHandler:
         fields = Fields(self._clock.now())
         id = fields.take("name", names.ledger_entry, request.name)
         fields.done()
-        return pb.GetLedgerEntryResponse(entry=_entry(await self._audit.entry(call, id)))
+        return pb.GetLedgerEntryResponse(entry=entry_message(await self._audit.entry(call, id)))
 
     async def ExportLedger(
         self, request: pb.ExportLedgerRequest, call: Call
@@ -81,7 +79,7 @@ class AuditHandler:
         if max(start, end) > checkpoint.size:
             raise NotSequencedYetError
         async for entries in self._audit.export(tenant, start, end or checkpoint.size):
-            yield pb.ExportLedgerResponse(entries=[_entry(entry) for entry in entries])
+            yield pb.ExportLedgerResponse(entries=[entry_message(entry) for entry in entries])
         if end in (0, checkpoint.size):
             yield pb.ExportLedgerResponse(checkpoint=_checkpoint(checkpoint))
 
@@ -197,25 +195,6 @@ def _target(text: str) -> str:
     if len(text) > MAX_TARGET:
         raise InvalidValueError(f"must have 1-{MAX_TARGET} characters")
     return text
-
-
-def _entry(entry: Entry) -> pb.LedgerEntry:
-    return pb.LedgerEntry(
-        name=names.ledger_entry_name(entry.id),
-        type=entry.type,
-        time=timestamp(entry.time),
-        role=ROLE_NUMBERS[entry.role] if entry.role else types_pb2.ROLE_UNSPECIFIED,
-        subject_reference=entry.subject,
-        actor=entry.actor,
-        rpc=entry.rpc,
-        purpose=entry.purpose and f"purposes/{entry.purpose}",
-        reason=entry.reason,
-        target=entry.target,
-        commitment=entry.commitment,
-        position=entry.position,
-        leaf_hash=entry.leaf_hash,
-        leaf=b"" if entry.position is None else leaf_bytes(entry),
-    )
 
 
 def _checkpoint(checkpoint: Checkpoint) -> pb.Checkpoint:
