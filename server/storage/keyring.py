@@ -142,8 +142,8 @@ class EnvelopeKeyring:
             SealedContentCorruptError: the wrapped key isn't what we wrapped for this subject.
         """
         # HKDF-Expand of one block: the key is uniform, there is nothing to extract (RFC 5869, 3.3).
-        salts = hmac.digest(await self._subject_key(subject), b"ledger-salts/v1\x01", "sha256")
-        return hmac.digest(salts, self._salt_binding(str(subject.generation), entry), "sha256")
+        info = self._salt_binding(str(subject.generation), entry)
+        return hmac.digest(await self._subject_key(subject), info + b"\x01", "sha256")
 
     async def salt_for_tenant(self, tenant: str, entry: str, *, key: bytes = b"") -> bytes:
         """Return the salt of an entry about no person, 32 bytes; *tenant* "" is the platform.

@@ -159,11 +159,8 @@ async def test_salts_are_known_answers(
             return key
 
     one = await person(keyring)
-    expected = hmac.digest(
-        HKDFExpand(SHA256(), 32, b"ledger-salts/v1").derive(key),
-        b"\0\0\0\x0eledger-salt/v1\0\0\0\x011\0\0\0\x0aacme/p0000",
-        "sha256",
-    )
+    info = b"\0\0\0\x0eledger-salt/v1\0\0\0\x011\0\0\0\x0aacme/p0000"
+    expected = HKDFExpand(SHA256(), 32, info).derive(key)
     assert expected == await KnownKey(cast("Reader", tenants), service).salt(one, ENTRY)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, cast
 
 import msgspec
@@ -21,7 +22,7 @@ _LONGEST = 21
 _SMALLEST = -6
 """Powers of ten beyond which ECMAScript writes a number with an exponent."""
 
-_AS_IT_IS = (str, int)
+_AS_IT_IS = frozenset({str, int, bool, type(None)})
 
 _encoder = msgspec.json.Encoder()
 _names: dict[type, tuple[str, ...]] = {}
@@ -35,12 +36,16 @@ def canonical(content: Mapping[str, object]) -> bytes:
     given as a dict is kept whole. Times are in UTC with milliseconds.
     """
     return _encoder.encode(
-        {name: _plain(value) for name, value in sorted(content.items()) if value}
+        {
+            name: value if value.__class__ in _AS_IT_IS else _plain(value)
+            for name, value in sorted(content.items())
+            if value
+        }
     )
 
 
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, _AS_IT_IS):
+    if value.__class__ in _AS_IT_IS or isinstance(value, StrEnum):
         return value
     if isinstance(value, datetime):
         return rfc3339(value)

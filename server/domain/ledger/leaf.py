@@ -69,4 +69,6 @@ def leaf_bytes(entry: Entry, position: int | None = None) -> bytes:
 
 def rfc3339(time: datetime) -> str:
     """Return *time*, an aware one, in UTC with milliseconds: `2026-03-31T09:00:00.000Z`."""
-    return f"{time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC)
+    return f"{time.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
