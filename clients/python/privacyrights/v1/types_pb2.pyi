@@ -15,6 +15,8 @@ item of a batch fails. And what holds everywhere, so that no field repeats it:
 - Lists come in pages (AIP-158); a page token belongs to one list with one filter.
 - A `reason`, `detail` or `evidence` in words goes to ledger or certificates, which nobody can edit:
   it must not name or describe a person. Words about a person have fields that say so.
+- A reading that gives out what is kept sealed – somebody's data, or words of or about people – is a
+  ledger entry. It is written first: if it can't be, the answer is UNAVAILABLE and nothing is given.
 - A method that takes long answers with the resource as it stands; its `state` tells the rest, by
   `Get…` or on the feed (in the spirit of AIP-151).
 """
