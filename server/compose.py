@@ -26,6 +26,7 @@ from server.domain.catching_up import CatchingUp
 from server.domain.clock import SystemClock
 from server.domain.consent.checks import Checks
 from server.domain.consent.consents import Consents
+from server.domain.consent.receipts import Receipts
 from server.domain.disclosure.disclosure import Disclosures
 from server.domain.disclosure.recipients import Recipients
 from server.domain.errors import StorageUnavailableError
@@ -116,6 +117,7 @@ class Services:
     instructions: Instructions
     consents: Consents
     checks: Checks
+    receipts: Receipts
     erasures: Erasures
     rights: RightsRequests
     exports: Exports
@@ -143,6 +145,7 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
     tenants = Tenants(ports)
     instructions = Instructions(ports, tenants, catalogues)
     recipients = Recipients(ports, catalogues)
+    consents = Consents(ports, catalogues)
     contacts = Contacts(ports, tenants)
     erasures = Erasures(ports)
     rights = RightsRequests(ports, tenants)
@@ -155,8 +158,9 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
         catalogues=catalogues,
         tenants=tenants,
         instructions=instructions,
-        consents=Consents(ports, catalogues),
+        consents=consents,
         checks=Checks(ports, catalogues, instructions),
+        receipts=Receipts(ports, catalogues, tenants, consents),
         erasures=erasures,
         rights=rights,
         exports=exports,
@@ -204,7 +208,7 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             services.inquiries, services.contacts, services.compliance_gaps, ports.clock
         ),
         CatalogueHandler(services.catalogues, services.instructions, ports.clock),
-        ConsentHandler(services.consents, services.checks, ports.clock),
+        ConsentHandler(services.consents, services.checks, services.receipts, ports.clock),
         DisclosureHandler(services.recipients, services.disclosures, ports.clock),
         FeedHandler(services.subscriptions, services.feed, services.lags, ports.clock),
         RecordsHandler(

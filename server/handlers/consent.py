@@ -22,6 +22,7 @@ from server.domain.consent.consent import (
 )
 from server.domain.consent.consents import Consents
 from server.domain.consent.processing import Verdict
+from server.domain.consent.receipts import Receipts
 from server.domain.errors import (
     ConsistencyTokenInvalidError,
     DomainError,
@@ -85,10 +86,13 @@ class ConsentHandler:
         "BatchCheckProcessing": tuple(f"checks.{field}" for field in _CHECK_NOT_BUILT),
     }
 
-    def __init__(self, consents: Consents, checks: Checks, clock: Clock) -> None:
-        """Ask *consents* and *checks*."""
+    def __init__(
+        self, consents: Consents, checks: Checks, receipts: Receipts, clock: Clock
+    ) -> None:
+        """Ask *consents*, *checks* and *receipts*."""
         self._consents = consents
         self._checks = checks
+        self._receipts = receipts
         self._clock = clock
 
     async def RecordConsent(
@@ -147,6 +151,23 @@ class ConsentHandler:
         tenant, id = name
         found = await self._consents.decision(call, tenant=tenant, decision=id, freshness=freshness)
         return pb.GetConsentDecisionResponse(consent_decision=_decision(found))
+
+    async def GetConsentReceipt(
+        self, request: pb.GetConsentReceiptRequest, call: Call
+    ) -> pb.GetConsentReceiptResponse:
+        """Return the signed receipt of one decision."""
+        fields = Fields(self._clock.now())
+        name = fields.take("name", _name, request.name)
+        language = fields.optional("locale", locale, request.locale)
+        freshness = fields.freshness(request.consistency)
+        fields.done()
+        tenant, id = name
+        receipt = await self._receipts.issue(
+            call, tenant=tenant, decision=id, locale=language, freshness=freshness
+        )
+        return pb.GetConsentReceiptResponse(
+            jws=receipt.jws, html=receipt.html, locale=receipt.locale
+        )
 
     async def ListConsentDecisions(
         self, request: pb.ListConsentDecisionsRequest, call: Call

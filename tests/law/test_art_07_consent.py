@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import grpc
 
 from privacyrights.v1 import catalogue_service_pb2, consent_service_pb2
 from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from privacyrights.v1.consent_service_pb2_grpc import ConsentServiceStub
+from server.domain.clock import SteppingClock
 from tests.rpc.people import end_user, grant, new_tenant, verdict, withdraw
 
 CUSTOMISE = "purposes/customise_messages"
@@ -53,3 +56,33 @@ async def test_withdrawal_rewrites_no_history(channel: grpc.aio.Channel) -> None
 
     assert granted.consent_decision == history.consent_decisions[1].name
     assert consent_service_pb2.CONSENT_CHOICE_GRANTED == history.consent_decisions[1].choice
+
+
+async def test_person_holds_the_proof(channel: grpc.aio.Channel) -> None:
+    """Art. 7(1): the person has a signed receipt, with the very words that were agreed to."""
+    who = end_user(await new_tenant(channel))
+    granted = await grant(channel, who, CUSTOMISE)
+
+    receipt = await ConsentServiceStub(channel).GetConsentReceipt(
+        consent_service_pb2.GetConsentReceiptRequest(name=granted.consent_decision)
+    )
+
+    assert 3 == len(receipt.jws.split("."))
+    assert "May the chatbot use your profile" in receipt.html
+
+
+async def test_what_was_lawful_before_the_withdrawal_stays_so(
+    channel: grpc.aio.Channel, clock: SteppingClock
+) -> None:
+    """Art. 7(3): asked about a day before the withdrawal, the answer is still yes."""
+    who = end_user(await new_tenant(channel))
+    await grant(channel, who, CUSTOMISE)
+    before = consent_service_pb2.CheckProcessingRequest(subject=who, purpose=CUSTOMISE)
+    before.as_of_time.FromDatetime(clock.now())
+    clock.advance(timedelta(days=1))
+    await withdraw(channel, who, CUSTOMISE)
+
+    past = await ConsentServiceStub(channel).CheckProcessing(before)
+
+    assert past.verdict.allowed
+    assert not (await verdict(channel, who, CUSTOMISE)).allowed

@@ -154,6 +154,7 @@ CASES: Mapping[str, Case] = {
     "CatalogueService/ListInstructions": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
     "ConsentService/RecordConsent": _plain(lambda w: w.grant(w.somebody())),
     "ConsentService/GetConsentDecision": _of("name", World.decision),
+    "ConsentService/GetConsentReceipt": _of("name", World.decision, locale="fr"),
     "ConsentService/WithdrawAllConsents": _of("subject", World.person),
     "ConsentService/ListConsents": _plain(lambda w: {"subject": w.end_user}),
     "ConsentService/ListConsentDecisions": _plain(

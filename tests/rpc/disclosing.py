@@ -140,6 +140,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "ConsentService/BatchCheckProcessing",
             "ConsentService/CheckProcessing",
             "ConsentService/GetConsentDecision",
+            "ConsentService/GetConsentReceipt",
             "ConsentService/ListConsentDecisions",
             "ConsentService/ListConsents",
             "RecordsService/BatchGetSubjects",

@@ -163,10 +163,9 @@ class Consents:
         if then is not None and then.subject.is_erased:
             raise SubjectErasedError(generation=then.subject.generation)
         known = await self._catalogues.at(moment)
-        found = then.consents if then else {}
         return [
             Consent(id, _state(past.state, known.purposes.get(id), moment), past.decision)
-            for id, past in sorted(found.items())
+            for id, past in sorted(then.consents.items() if then else ())
         ]
 
     async def history(

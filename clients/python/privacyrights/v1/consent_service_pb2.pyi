@@ -1000,7 +1000,9 @@ class GetConsentReceiptRequest(_message.Message):
     name: _builtins.str
     """Required. The decision. Format: `tenants/{tenant}/consentDecisions/{decision}`."""
     locale: _builtins.str
-    """Optional. The language of the readable rendering (BCP 47); default: the one shown."""
+    """Optional. The language of the readable rendering (BCP 47); default: the one shown. Where there
+    are no words in it, English.
+    """
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """Optional. How fresh the answer must be."""

@@ -248,11 +248,13 @@ class ConsentServiceServicer:
 
     def GetConsentReceipt(self, request, context):
         """Returns the signed receipt of one decision: a JWS with the fields of ISO/IEC TS 27560, which
-        anyone can verify offline with the keys of `AuditService.ListKeys`.
+        anyone can verify offline with the keys of `AuditService.ListKeys`. It names the person by
+        reference only, and says what was decided, also when that has been withdrawn since.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
         - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: the life in which it was made has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

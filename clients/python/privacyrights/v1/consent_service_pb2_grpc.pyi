@@ -137,11 +137,13 @@ class ConsentServiceStub:
     """
     GetConsentReceipt: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentReceiptRequest, _consent_service_pb2.GetConsentReceiptResponse]
     """Returns the signed receipt of one decision: a JWS with the fields of ISO/IEC TS 27560, which
-    anyone can verify offline with the keys of `AuditService.ListKeys`.
+    anyone can verify offline with the keys of `AuditService.ListKeys`. It names the person by
+    reference only, and says what was decided, also when that has been withdrawn since.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: the life in which it was made has ended.
     """
     WatchInvalidations: _grpc.UnaryStreamMultiCallable[_consent_service_pb2.WatchInvalidationsRequest, _consent_service_pb2.WatchInvalidationsResponse]
     """Streams which verdicts are no longer to be relied on, for caches of verdicts. Begins after
@@ -261,11 +263,13 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """
     GetConsentReceipt: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentReceiptRequest, _consent_service_pb2.GetConsentReceiptResponse]  # type: ignore[assignment]
     """Returns the signed receipt of one decision: a JWS with the fields of ISO/IEC TS 27560, which
-    anyone can verify offline with the keys of `AuditService.ListKeys`.
+    anyone can verify offline with the keys of `AuditService.ListKeys`. It names the person by
+    reference only, and says what was decided, also when that has been withdrawn since.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
+    - FAILED_PRECONDITION, SUBJECT_ERASED: the life in which it was made has ended.
     """
     WatchInvalidations: _aio.UnaryStreamMultiCallable[_consent_service_pb2.WatchInvalidationsRequest, _consent_service_pb2.WatchInvalidationsResponse]  # type: ignore[assignment]
     """Streams which verdicts are no longer to be relied on, for caches of verdicts. Begins after
@@ -448,11 +452,13 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.GetConsentReceiptResponse, _abc.Awaitable[_consent_service_pb2.GetConsentReceiptResponse]]:
         """Returns the signed receipt of one decision: a JWS with the fields of ISO/IEC TS 27560, which
-        anyone can verify offline with the keys of `AuditService.ListKeys`.
+        anyone can verify offline with the keys of `AuditService.ListKeys`. It names the person by
+        reference only, and says what was decided, also when that has been withdrawn since.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
         - NOT_FOUND, CONSENT_DECISION_NOT_FOUND.
+        - FAILED_PRECONDITION, SUBJECT_ERASED: the life in which it was made has ended.
         """
 
     @_abc_1.abstractmethod
