@@ -15,12 +15,13 @@ from server.domain.catalogue.catalogue import Catalogue, PolicyVersion
 from server.domain.consent.consent import (
     ConsentDecision,
     NewDecision,
+    ParentalAuthority,
     Shown,
     applied,
     require_grantable,
     state_after,
 )
-from server.domain.errors import PolicyVersionNotInForceError
+from server.domain.errors import ParentalAuthorityRequiredError, PolicyVersionNotInForceError
 from server.domain.subject import Choice, ConsentState, Subject
 from server.domain.values import Role, SubjectId
 from tests.domain.subjects import NOW, catalogue, person, purpose, state
@@ -181,3 +182,30 @@ def test_nobody_agreed_to_a_policy_of_a_day_to_come(
 
     with pytest.raises(PolicyVersionNotInForceError):
         require_grantable(reported(decision_time), purpose(), VERSIONED, now)
+
+
+@pytest.mark.parametrize(
+    "authority",
+    [
+        None,
+        ParentalAuthority(subject_is_child=False, authorised=False),
+        ParentalAuthority(subject_is_child=True, authorised=True),
+    ],
+)
+def test_grown_ups_and_children_with_authority_may_agree(
+    authority: ParentalAuthority | None,
+) -> None:
+    """Art. 8 asks for the holder of responsibility where a child agrees, and nowhere else."""
+
+    given = replace(reported(None), parental_authority=authority)
+    require_grantable(given, purpose(), VERSIONED, NOW)
+
+
+def test_no_child_agrees_alone() -> None:
+    """Art. 8(1): without the holder of parental responsibility a child's grant is none."""
+    alone = ParentalAuthority(subject_is_child=True, authorised=False)
+
+    with pytest.raises(ParentalAuthorityRequiredError):
+        require_grantable(
+            replace(reported(None), parental_authority=alone), purpose(), VERSIONED, NOW
+        )

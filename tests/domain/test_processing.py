@@ -166,3 +166,16 @@ def test_purpose_without_anything_instructed_is_not_allowed(
     )
 
     assert reasons == list(found.reasons)
+
+
+@pytest.mark.parametrize(("restriction", "expires"), [("", True), ("disputed", False)])
+def test_verdict_expires_with_the_consent_that_it_rests_on(
+    restriction: str, *, expires: bool
+) -> None:
+    """A "yes" ends with its consent; a "no" doesn't become a "yes" by waiting."""
+    end = NOW + timedelta(days=1)
+    who = person(consents={"customise": state(expire_time=end)}, restriction=restriction)
+
+    found = judge(purpose(), catalogue(), who, Role.PROCESSOR, NOW, instructed=("profile",))
+
+    assert (end if expires else None) == found.expire_time

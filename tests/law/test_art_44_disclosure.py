@@ -15,6 +15,7 @@ from server.compose import App
 from server.domain.change import Change
 from server.domain.clock import SteppingClock
 from server.domain.subjects import Subjects, saved
+from tests.rpc.instructing import instruct, revoke
 from tests.rpc.kept import CALL, subject_id
 from tests.rpc.people import end_user, grant, new_tenant, own_user, refused, withdraw
 from tests.rpc.recipients import (
@@ -153,6 +154,31 @@ async def test_nothing_is_given_that_was_not_instructed(
     )
 
     assert ("FAILED_PRECONDITION", "INSTRUCTION_MISSING") == (told.code, told.reason)
+
+
+async def test_what_was_instructed_then_could_be_given_then(
+    service: DisclosureServiceAsyncStub,
+    channel: grpc.aio.Channel,
+    clock: SteppingClock,
+    who: Subject,
+) -> None:
+    """Art. 28(3)(a): the instruction that counts is the one that stood when the data was given."""
+    to = await recipient(service, clock)
+    given = {"categories": ["categories/conversation_history"]}
+    before = at(clock)
+    clock.advance(timedelta(hours=1))
+    instruction = await instruct(channel, who.tenant)
+    between = at(clock)
+    clock.advance(timedelta(hours=1))
+    await revoke(channel, instruction)
+
+    early = await refused(
+        service.RecordDisclosure(giving(who, to, disclosure_time=before, **given))
+    )
+    await service.RecordDisclosure(giving(who, to, disclosure_time=between, **given))
+    late = await refused(service.RecordDisclosure(giving(who, to, **given)))
+
+    assert "INSTRUCTION_MISSING" == early.reason == late.reason
 
 
 async def test_nothing_is_given_for_commerce(

@@ -20,6 +20,8 @@ from server.domain.assistance.contacts import Contacts
 from server.domain.call import Call
 from server.domain.catalogue.catalogues import Catalogues
 from server.domain.catalogue.instructions import Instructions, Words
+from server.domain.catalogue.mandate import MANDATES, Mandate
+from server.domain.change import Change, Insert
 from server.domain.clock import SteppingClock
 from server.domain.tenants import Tenants
 from tests.rpc import breaches, exercising
@@ -202,6 +204,9 @@ async def test_undocumented_instruction(
             if gap.kind is GapKind.UNDOCUMENTED_INSTRUCTION
         ]
 
+    # As after an earlier instruction, which was taken back before the data was kept.
+    ended = Insert(MANDATES, Mandate(f"{id}/profile", id, 1, "profile", 1, ()))
+    await ports.committer.commit(Change((ended,), ()), type(None))
     before = await missing()
     await Instructions(ports, tenants, catalogues).record(
         call,

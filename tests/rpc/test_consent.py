@@ -227,6 +227,25 @@ async def test_all_consents_are_withdrawn_at_once(
     assert not (await verdict(channel, who, NEWS)).allowed
 
 
+async def test_only_what_was_granted_is_withdrawn(
+    channel: grpc.aio.Channel, consent: ConsentServiceAsyncStub
+) -> None:
+    """What somebody refused was never agreed to: it stays refused, and isn't told as withdrawn."""
+    who = own_user(await new_tenant(channel))
+    await grant(channel, who, NEWS)
+    await withdraw(channel, who, COOKIES, choice=pb.CONSENT_CHOICE_REFUSED)
+
+    done = await consent.WithdrawAllConsents(
+        pb.WithdrawAllConsentsRequest(subject=who, request_id=new_id())
+    )
+    listed = await consent.ListConsents(pb.ListConsentsRequest(subject=who))
+
+    assert [NEWS] == done.purposes
+    assert [pb.CONSENT_STATE_REFUSED, pb.CONSENT_STATE_WITHDRAWN] == [
+        found.state for found in listed.consents
+    ]
+
+
 async def test_batch_answers_each_check_by_itself(
     channel: grpc.aio.Channel, consent: ConsentServiceAsyncStub
 ) -> None:

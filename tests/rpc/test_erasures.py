@@ -217,6 +217,8 @@ async def test_access_after_the_end_answers_that_nothing_is_left(
 
     assert (COMPLETED, 0) == (done.state, done.outcomes[0].record_count)
     assert "EXPORT_NOT_FOUND" == (await refused(document(channel, request.name))).reason
+    # Nor does it prove an erasure that it didn't ask for.
+    assert "CERTIFICATE_NOT_FOUND" == (await refused(certificate(channel, request.name))).reason
 
 
 async def test_words_go_with_the_person(channel: grpc.aio.Channel) -> None:

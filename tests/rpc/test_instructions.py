@@ -10,21 +10,22 @@ from typing import Any
 import grpc
 import pytest
 
-from privacyrights.v1 import catalogue_service_pb2, types_pb2
-from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from privacyrights.v1 import types_pb2
 from server.compose import App
 from server.domain.catalogue.catalogue import Category
 from server.domain.catalogue.catalogues import Catalogues
 from server.domain.catalogue.instructions import Instructions
+from server.domain.catalogue.mandate import revocations
 from server.domain.change import Change, Insert
 from server.domain.errors import InstructionMissingError
-from server.domain.ports import Ports
+from server.domain.ports import Ports, Query
 from server.domain.records.record import NewRecord, Record, Wanted, records
 from server.domain.records.records import Records
 from server.domain.subject import Subject
 from server.domain.tenants import Tenants
 from server.domain.values import Role
 from tests.rpc.held import Held
+from tests.rpc.instructing import HISTORY, instruct, revoke
 from tests.rpc.kept import (
     CALL,
     NAME,
@@ -40,7 +41,6 @@ from tests.rpc.kept import (
 from tests.rpc.people import end_user, grant, new_id, new_tenant, refused, verdict
 
 CUSTOMISE = "purposes/customise_messages"
-HISTORY = "categories/conversation_history"
 MESSAGES: dict[str, Any] = {"messages": [{"text": "hello"}]}
 
 
@@ -50,29 +50,6 @@ async def who(channel: grpc.aio.Channel) -> types_pb2.Subject:
     subject = end_user(await new_tenant(channel))
     await grant(channel, subject, CUSTOMISE)
     return subject
-
-
-async def instruct(channel: grpc.aio.Channel, tenant: str) -> str:
-    """Record that *tenant* has conversation history collected; return the instruction's name."""
-    response = await CatalogueServiceStub(channel).RecordInstruction(
-        catalogue_service_pb2.RecordInstructionRequest(
-            parent=tenant,
-            category=HISTORY,
-            text="Keep what is said.",
-            instructed_by="the tenant's DPO",
-            request_id=new_id(),
-        )
-    )
-    return response.instruction
-
-
-async def revoke(channel: grpc.aio.Channel, instruction: str) -> None:
-    """Take *instruction* back."""
-    await CatalogueServiceStub(channel).RevokeInstruction(
-        catalogue_service_pb2.RevokeInstructionRequest(
-            name=instruction, reason="no longer wanted", request_id=new_id()
-        )
-    )
 
 
 async def keep(
@@ -157,8 +134,9 @@ async def test_another_standing_instruction_keeps_the_data(
     app: App, channel: grpc.aio.Channel, who: types_pb2.Subject
 ) -> None:
     """Data is put up for erasure when the last instruction for it is taken back, not before."""
-    first, second = [await instruct(channel, who.tenant) for _ in range(2)]
+    first = await instruct(channel, who.tenant)
     await keep(channel, who)
+    second = await instruct(channel, who.tenant)
 
     await revoke(channel, first)
     between = await everything(channel, who, purpose=CUSTOMISE)
@@ -166,6 +144,19 @@ async def test_another_standing_instruction_keeps_the_data(
     await gone(app, who)
 
     assert [MESSAGES] == between
+
+
+async def test_what_needs_no_instruction_outlives_one(
+    app: App, channel: grpc.aio.Channel, who: types_pb2.Subject
+) -> None:
+    """Data that may be kept without an instruction isn't put up for erasure with one."""
+    instruction = await instruct(channel, who.tenant, PROFILE)
+    await put(channel, who, NAME, purpose=CUSTOMISE)
+    await revoke(channel, instruction)
+
+    table, tenant = revocations(Role.PROCESSOR), who.tenant.removeprefix("tenants/")
+    assert 0 == await app.ports.reader.count(Query(table, tenant))
+    assert [NAME] == await everything(channel, who, purpose=CUSTOMISE)
 
 
 async def test_instructions_revoked_at_once_end_together(

@@ -184,3 +184,18 @@ async def test_what_is_counted_from_is_looked_at_anew(
 
     assert (1, 1) == (ended.due, ended.skipped)
     assert await is_kept(channel, who)
+
+
+async def test_nobody_is_an_answer_where_one_tenant_is_asked_about(
+    app: App, channel: grpc.aio.Channel
+) -> None:
+    """A plan of one tenant says that nobody is due there, and of which day that was true."""
+    tenant = await new_tenant(channel)
+    await interact(channel, end_user(tenant))
+
+    plan = await planned(await made(app.ports), Role.PROCESSOR, tenant)
+
+    assert [(tenant.removeprefix("tenants/"), 0)] == [
+        (count.tenant, count.due) for count in plan.counts
+    ]
+    assert plan.counts[0].cutoff_date
