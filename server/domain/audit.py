@@ -75,6 +75,8 @@ class Audit:
             order="-time",
             after=after,
             limit=limit,
+            # What is given its places meanwhile must not be seen twice.
+            is_snapshot=True,
         )
         return await self._ports.reader.find(query, Entry)
 
