@@ -45,7 +45,9 @@ async def applied(
         reviewer="counsel", outcome=pb.REVIEW_OUTCOME_APPROVED, note="Read and compared."
     )
     await catalogue.ReviewCatalogueChange(
-        pb.ReviewCatalogueChangeRequest(name=proposed.catalogue_change, review=review, request_id=new_id())
+        pb.ReviewCatalogueChangeRequest(
+            name=proposed.catalogue_change, review=review, request_id=new_id()
+        )
     )
     await catalogue.ApplyCatalogueChange(
         pb.ApplyCatalogueChangeRequest(name=proposed.catalogue_change, request_id=new_id())
