@@ -54,6 +54,8 @@ from server.domain.rights.execution import RightsExecution
 from server.domain.rights.exports import Exports
 from server.domain.rights.requests import RightsRequests
 from server.domain.tenants import Tenants
+from server.domain.unanswered.messages import UnansweredMessages
+from server.domain.unanswered.release import Release
 from server.domain.values import Role
 from server.handlers import registry
 from server.handlers.assistance import AssistanceHandler
@@ -89,6 +91,7 @@ from server.workers import Worker, working
 from server.workers.catalogue import CatalogueRefresher
 from server.workers.feed import FeedLagger, FeedTailer
 from server.workers.purge import PurgeWorker
+from server.workers.release import ReleaseWorker
 from server.workers.revocation import RevocationWorker
 from server.workers.sequencer import SequencerWorker
 from server.workers.shares import Shares
@@ -215,6 +218,7 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             services.records,
             RecordBatches(ports, services.tenants, services.records),
             Registration(ports),
+            UnansweredMessages(ports, services.tenants),
             ports.clock,
         ),
         SubjectRightsHandler(
@@ -237,6 +241,7 @@ def workers(services: Services, ports: Ports, settings: Settings) -> tuple[Worke
         FeedLagger(services.lags, metrics.get_meter("privacyrights")),
         *(PurgeWorker(ports, role) for role in Role),
         *(RevocationWorker(ports, role) for role in Role),
+        ReleaseWorker(Release(ports), ports.clock),
     )
 
 

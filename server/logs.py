@@ -73,7 +73,7 @@ class CallLine(TypedDict):
 
     method: str
     code: str
-    duration_ms: float
+    duration_ms: NotRequired[float]
     caller: NotRequired[str]
     tenant: NotRequired[str]
     request_id: NotRequired[str]

@@ -57,6 +57,8 @@ class Kind(StrEnum):
     SUBSCRIPTIONS = "subscriptions"
     FEED_CURSORS = "feed_cursors"
     FEED_MEMBERS = "feed_members"
+    HELD_MESSAGES = "held_messages"
+    UNANSWERED_MESSAGES = "unanswered_messages"
 
 
 PLATFORM_KINDS = frozenset(
@@ -82,6 +84,9 @@ PLATFORM_KINDS = frozenset(
         Kind.SUBSCRIPTIONS,
         Kind.FEED_CURSORS,
         Kind.FEED_MEMBERS,
+        # Connected to nobody, so not about a person (S5).
+        Kind.HELD_MESSAGES,
+        Kind.UNANSWERED_MESSAGES,
     }
 )
 

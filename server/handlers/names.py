@@ -84,6 +84,8 @@ contact = of_tenant("contacts")
 """Parse `tenants/{tenant}/contacts/{side}-{function}`."""
 inquiry = of_tenant("inquiries")
 """Parse `tenants/{tenant}/inquiries/{inquiry}`."""
+unanswered_message = of_tenant("unansweredMessages")
+"""Parse `tenants/{tenant}/unansweredMessages/{message}`."""
 
 
 PLATFORM = "platform"

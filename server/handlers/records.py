@@ -21,12 +21,14 @@ from server.domain.records.minimisation import FIELDS, Json, record_key, stated_
 from server.domain.records.record import DEFAULT_KEY, NewRecord, Opened, RecordPut, Source, Wanted
 from server.domain.records.records import Records
 from server.domain.registration import Registration, Summary
+from server.domain.unanswered.messages import UnansweredMessages
 from server.domain.values import InvalidValueError, SubjectId
 from server.handlers import names
 from server.handlers.failures import item_failure
 from server.handlers.fields import Fields
 from server.handlers.pages import page
 from server.handlers.times import timestamp
+from server.handlers.unanswered import UnansweredCalls
 
 MAX_PUTS = 1000
 MAX_SUBJECTS = 1000
@@ -46,7 +48,7 @@ _OF_THE_WHOLE_BATCH = (
 """What is wrong with everybody of a batch if it is with one."""
 
 
-class RecordsHandler:
+class RecordsHandler(UnansweredCalls):
     """Answers the calls of RecordsService."""
 
     SERVICE = "privacyrights.v1.RecordsService"
@@ -61,9 +63,11 @@ class RecordsHandler:
         records: Records,
         batches: RecordBatches,
         registration: Registration,
+        unanswered: UnansweredMessages,
         clock: Clock,
     ) -> None:
-        """Ask *records*, one at a time or in *batches*, and *registration*."""
+        """Ask *records*, one at a time or in *batches*, *registration*, and *unanswered*."""
+        super().__init__(unanswered, clock)
         self._records = records
         self._batches = batches
         self._registration = registration

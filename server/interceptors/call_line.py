@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     Entry = Callable[[Any, ServicerContext[bytes, bytes]], Awaitable[bytes | None]]
 
 
+UNLINKED = frozenset({"RecordsService/SubmitUnansweredMessages"})
+"""Methods whose line has only itself and the code: how long a call took tells how much was sent,
+and a request id may have been made out of a conversation (S5)."""
+
+
 def with_line(step: Step, rpc: str, log_call: Callable[..., None]) -> Entry:
     """Return what gRPC calls for *rpc*: *step*, and after it, however it ends, its line."""
 
@@ -27,8 +32,13 @@ def with_line(step: Step, rpc: str, log_call: Callable[..., None]) -> Entry:
         try:
             return await step(request, exchange)
         finally:
-            duration_ms = round((perf_counter() - started) * 1000, 3)
-            log_call(method=rpc, code=exchange.code, duration_ms=duration_ms, **_who(exchange))
+            more: dict[str, Any] = {}
+            if rpc not in UNLINKED:
+                more = {
+                    "duration_ms": round((perf_counter() - started) * 1000, 3),
+                    **_who(exchange),
+                }
+            log_call(method=rpc, code=exchange.code, **more)
 
     return call
 

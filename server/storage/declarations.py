@@ -229,6 +229,19 @@ DECLARATIONS: dict[Kind, Declaration] = {
         properties={**_PLATFORM, "life": _NAME, "member": _NAME, "seen_time": _TIME},
         indexes=(Index(("life", "_id")),),
     ),
+    Kind.HELD_MESSAGES: Declaration(
+        required=("tenant", "version", "chatbot", "locale", "crowd", "day", "sealed"),
+        properties={**_OWNED, "chatbot": _NAME, "locale": _NAME, "crowd": _NAME, "day": _DATE},
+        indexes=(Index(("crowd", "_id")),),
+    ),
+    Kind.UNANSWERED_MESSAGES: Declaration(
+        required=("tenant", "version", "chatbot", "locale", "release_date", "sealed"),
+        properties={**_OWNED, "chatbot": _NAME, "locale": _NAME, "release_date": _DATE},
+        indexes=(
+            Index(("tenant", "release_date", "_id")),
+            Index(("tenant", "chatbot", "release_date", "_id")),
+        ),
+    ),
 }
 
 IDEMPOTENCY = Declaration(

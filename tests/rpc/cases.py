@@ -204,6 +204,15 @@ CASES: Mapping[str, Case] = {
         }
     ),
     "RecordsService/DeleteRecord": _deletion,
+    "RecordsService/SubmitUnansweredMessages": _of(
+        "chatbot", World.chatbot, messages=[CANARY, "Why?"], locale="en"
+    ),
+    "RecordsService/ListUnansweredMessages": _plain(
+        lambda w: {"parent": w.tenant, "page_size": 2, "release_date": "2026-03-02"}
+    ),
+    "RecordsService/DeleteUnansweredMessages": _plain(
+        lambda w: {"parent": w.tenant, "names": [f"{w.tenant}/unansweredMessages/n0"]}
+    ),
     "RetentionService/RecordInteraction": _plain(
         lambda w: {"interaction": {"subject": w.end_user}}
     ),

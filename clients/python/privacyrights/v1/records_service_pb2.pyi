@@ -1143,7 +1143,9 @@ class SubmitUnansweredMessagesRequest(_message.Message):
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Required. 1–1,000 messages of 1–4,000 characters. Obvious identifiers in them are masked."""
+        """Required. 1–1,000 messages of 1–4,000 characters. Obvious identifiers in them are masked: e-mail
+        addresses, telephone and other long numbers, accounts, IP addresses, handles, links.
+        """
 
     def __init__(
         self,
@@ -1226,6 +1228,7 @@ class ListUnansweredMessagesRequest(_message.Message):
     CHATBOT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RELEASE_DATE_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     chatbot: _builtins.str
@@ -1234,6 +1237,8 @@ class ListUnansweredMessagesRequest(_message.Message):
     """Optional. Most messages in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    release_date: _builtins.str
+    """Optional. Only those that were released on this day (RFC 3339 full-date)."""
     def __init__(
         self,
         *,
@@ -1241,10 +1246,11 @@ class ListUnansweredMessagesRequest(_message.Message):
         chatbot: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        release_date: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chatbot", b"chatbot", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chatbot", b"chatbot", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "release_date", b"release_date"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

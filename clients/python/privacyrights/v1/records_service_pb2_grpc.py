@@ -30,7 +30,7 @@ class RecordsServiceStub:
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
     """
 
     def __init__(self, channel):
@@ -111,7 +111,7 @@ class RecordsServiceServicer:
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
     """
 
     def RegisterSubject(self, request, context):
@@ -255,8 +255,10 @@ class RecordsServiceServicer:
 
     def SubmitUnansweredMessages(self, request, context):
         """Hands in messages that no chatbot could answer. They carry no subject; what could tell who wrote
-        them is not kept: no time finer than the day, no order, no line in log or ledger per message. They
-        can be listed only some time later, mixed with others; hence no consistency token.
+        them is not kept: no time finer than the day, no order, no line in log or ledger per message. What
+        is answered is durable, but sealed: messages are released, and can be listed, from the next day
+        (UTC) on, in random order, once 20 of the same chatbot, language and class of length wait, each of
+        another call; hence no consistency token. A call for each conversation mixes people best.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
@@ -267,7 +269,8 @@ class RecordsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListUnansweredMessages(self, request, context):
-        """Lists a tenant's unanswered messages that were released, in random order within a day.
+        """Lists a tenant's unanswered messages that were released, by day, in random order within a day. A
+        page may hold fewer than asked for where they are long.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -368,7 +371,7 @@ class RecordsService:
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
     """
 
     @staticmethod

@@ -31,7 +31,7 @@ class RecordsServiceStub:
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
     """
 
     @_typing.overload
@@ -139,15 +139,18 @@ class RecordsServiceStub:
     """
     SubmitUnansweredMessages: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.SubmitUnansweredMessagesRequest, _records_service_pb2.SubmitUnansweredMessagesResponse]
     """Hands in messages that no chatbot could answer. They carry no subject; what could tell who wrote
-    them is not kept: no time finer than the day, no order, no line in log or ledger per message. They
-    can be listed only some time later, mixed with others; hence no consistency token.
+    them is not kept: no time finer than the day, no order, no line in log or ledger per message. What
+    is answered is durable, but sealed: messages are released, and can be listed, from the next day
+    (UTC) on, in random order, once 20 of the same chatbot, language and class of length wait, each of
+    another call; hence no consistency token. A call for each conversation mixes people best.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ListUnansweredMessages: _grpc.UnaryUnaryMultiCallable[_records_service_pb2.ListUnansweredMessagesRequest, _records_service_pb2.ListUnansweredMessagesResponse]
-    """Lists a tenant's unanswered messages that were released, in random order within a day.
+    """Lists a tenant's unanswered messages that were released, by day, in random order within a day. A
+    page may hold fewer than asked for where they are long.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -166,7 +169,7 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -271,15 +274,18 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     """
     SubmitUnansweredMessages: _aio.UnaryUnaryMultiCallable[_records_service_pb2.SubmitUnansweredMessagesRequest, _records_service_pb2.SubmitUnansweredMessagesResponse]  # type: ignore[assignment]
     """Hands in messages that no chatbot could answer. They carry no subject; what could tell who wrote
-    them is not kept: no time finer than the day, no order, no line in log or ledger per message. They
-    can be listed only some time later, mixed with others; hence no consistency token.
+    them is not kept: no time finer than the day, no order, no line in log or ledger per message. What
+    is answered is durable, but sealed: messages are released, and can be listed, from the next day
+    (UTC) on, in random order, once 20 of the same chatbot, language and class of length wait, each of
+    another call; hence no consistency token. A call for each conversation mixes people best.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     ListUnansweredMessages: _aio.UnaryUnaryMultiCallable[_records_service_pb2.ListUnansweredMessagesRequest, _records_service_pb2.ListUnansweredMessagesResponse]  # type: ignore[assignment]
-    """Lists a tenant's unanswered messages that were released, in random order within a day.
+    """Lists a tenant's unanswered messages that were released, by day, in random order within a day. A
+    page may hold fewer than asked for where they are long.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -297,7 +303,7 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
     """
 
     @_abc_1.abstractmethod
@@ -466,8 +472,10 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_records_service_pb2.SubmitUnansweredMessagesResponse, _abc.Awaitable[_records_service_pb2.SubmitUnansweredMessagesResponse]]:
         """Hands in messages that no chatbot could answer. They carry no subject; what could tell who wrote
-        them is not kept: no time finer than the day, no order, no line in log or ledger per message. They
-        can be listed only some time later, mixed with others; hence no consistency token.
+        them is not kept: no time finer than the day, no order, no line in log or ledger per message. What
+        is answered is durable, but sealed: messages are released, and can be listed, from the next day
+        (UTC) on, in random order, once 20 of the same chatbot, language and class of length wait, each of
+        another call; hence no consistency token. A call for each conversation mixes people best.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
@@ -480,7 +488,8 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _records_service_pb2.ListUnansweredMessagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_records_service_pb2.ListUnansweredMessagesResponse, _abc.Awaitable[_records_service_pb2.ListUnansweredMessagesResponse]]:
-        """Lists a tenant's unanswered messages that were released, in random order within a day.
+        """Lists a tenant's unanswered messages that were released, by day, in random order within a day. A
+        page may hold fewer than asked for where they are long.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
