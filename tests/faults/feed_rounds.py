@@ -41,7 +41,9 @@ CALL_SECONDS = 5.0
 LOST_SECONDS = 5.0
 """After how long, with all crashes over and everything written, an event counts as lost."""
 
-ROUND_SECONDS = 100.0
+ROUND_SECONDS = 40.0
+CRASH_SECONDS = 20.0
+"""What a round takes at most, and each crash besides, on a busy machine."""
 
 _LOST = (
     grpc.StatusCode.ABORTED,
@@ -93,19 +95,19 @@ class FeedHarness:
         self._is_written = False
         self._complete = asyncio.Event()
         self._restarted = asyncio.Event()
+        self._begun = asyncio.Event()
 
     async def run(self) -> list[str]:
         """Return the findings, once all crashes have come and all events were delivered."""
-        async with asyncio.timeout(ROUND_SECONDS), self.server:
-            await self._begin()
-            async with asyncio.TaskGroup() as group:
-                subscribing = group.create_task(self._for_ever(self._subscribe))
-                dying = group.create_task(self._die_and_rise())
-                writing = group.create_task(self._write(dying))
-                await asyncio.wait((writing, subscribing), return_when=asyncio.FIRST_COMPLETED)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._complete.wait(), LOST_SECONDS)
-                subscribing.cancel()
+        limit = ROUND_SECONDS + CRASH_SECONDS * len(self._plan)
+        async with asyncio.timeout(limit), self.server, asyncio.TaskGroup() as group:
+            subscribing = group.create_task(self._for_ever(self._subscribe))
+            dying = group.create_task(self._die_and_rise())
+            writing = group.create_task(self._write(dying))
+            await asyncio.wait((writing, subscribing), return_when=asyncio.FIRST_COMPLETED)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._complete.wait(), LOST_SECONDS)
+            subscribing.cancel()
         bound = MAX_OUTSTANDING * (self.crashes + self.client_crashes)
         found = list(self.delivery.findings)
         if self.delivery.duplicates > bound:
@@ -145,6 +147,8 @@ class FeedHarness:
 
     async def _write(self, dying: asyncio.Task[None]) -> None:
         """Write until all crashes have come, and a few more."""
+        await self._until_done(self._begin)
+        self._begun.set()
         left = EVENTS_AFTERWARDS
         number = 0
         while left:
@@ -157,23 +161,29 @@ class FeedHarness:
 
     async def _once(self, asked: Asked) -> None:
         """Have one event committed, however often that must be asked for."""
-        while True:
-            try:
-                async with grpc.aio.insecure_channel(self.server.address) as channel:
-                    stub = consent_service_pb2_grpc.ConsentServiceStub(channel)
-                    answer = await stub.RecordConsent(asked.request, timeout=CALL_SECONDS)
-            except grpc.aio.AioRpcError as error:
-                await self._pause(error)
-            else:
-                self._decisions.append(answer.consent_decision)
-                return
 
-    async def _for_ever(self, act: Callable[[], Awaitable[None]]) -> None:
+        async def ask() -> None:
+            async with grpc.aio.insecure_channel(self.server.address) as channel:
+                stub = consent_service_pb2_grpc.ConsentServiceStub(channel)
+                answer = await stub.RecordConsent(asked.request, timeout=CALL_SECONDS)
+            self._decisions.append(answer.consent_decision)
+
+        await self._until_done(ask)
+
+    async def _until_done(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Do *act* until no crash comes in between; it can be repeated."""
         while True:
             try:
                 await act()
             except grpc.aio.AioRpcError as error:
                 await self._pause(error)
+            else:
+                return
+
+    async def _for_ever(self, act: Callable[[], Awaitable[None]]) -> None:
+        await self._begun.wait()
+        while True:
+            await self._until_done(act)
 
     async def _pause(self, error: grpc.aio.AioRpcError) -> None:
         """Wait for the next server, or a little while for the one that there is."""
