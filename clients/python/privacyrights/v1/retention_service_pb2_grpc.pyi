@@ -95,6 +95,8 @@ class RetentionServiceStub:
     counted twice. A sweep runs while a caller listens: when the last one hangs up, it stops after
     the subjects in hand, and another call, also with the same `request_id`, goes on with it, as
     after a crash.
+    It gives no consistency token: what the last message tells is seen by every read that begins
+    after it.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
@@ -257,6 +259,8 @@ class RetentionServiceAsyncStub(RetentionServiceStub):
     counted twice. A sweep runs while a caller listens: when the last one hangs up, it stops after
     the subjects in hand, and another call, also with the same `request_id`, goes on with it, as
     after a crash.
+    It gives no consistency token: what the last message tells is seen by every read that begins
+    after it.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
@@ -458,6 +462,8 @@ class RetentionServiceServicer(metaclass=_abc_1.ABCMeta):
         counted twice. A sweep runs while a caller listens: when the last one hangs up, it stops after
         the subjects in hand, and another call, also with the same `request_id`, goes on with it, as
         after a crash.
+        It gives no consistency token: what the last message tells is seen by every read that begins
+        after it.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SWEEP_NOT_FOUND; ALREADY_EXISTS,
