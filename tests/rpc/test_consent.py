@@ -246,53 +246,6 @@ async def test_only_what_was_granted_is_withdrawn(
     ]
 
 
-async def test_batch_answers_each_check_by_itself(
-    channel: grpc.aio.Channel, consent: ConsentServiceAsyncStub
-) -> None:
-    """One check that can't be answered harms no other of its batch."""
-    who = end_user(await new_tenant(channel))
-    purposes = [OPTIMISE, "purposes/unheard_of", CUSTOMISE]
-
-    response = await consent.BatchCheckProcessing(
-        pb.BatchCheckProcessingRequest(
-            checks=[pb.CheckProcessingRequest(subject=who, purpose=each) for each in purposes]
-        )
-    )
-
-    kinds = [outcome.WhichOneof("outcome") for outcome in response.outcomes]
-    assert ["verdict", "failure", "verdict"] == kinds
-    assert response.outcomes[0].verdict.allowed
-    assert not response.outcomes[2].verdict.allowed
-
-
-@pytest.mark.parametrize(
-    ("tenant", "token", "reason"),
-    [
-        ("tenants/nowhere", "", "TENANT_NOT_FOUND"),
-        ("", "made-up", "CONSISTENCY_TOKEN_INVALID"),
-    ],
-)
-async def test_what_concerns_a_whole_batch_refuses_it(
-    channel: grpc.aio.Channel,
-    consent: ConsentServiceAsyncStub,
-    tenant: str,
-    token: str,
-    reason: str,
-) -> None:
-    """What is wrong with each check alike is told once, as the answer to the call."""
-    who = end_user(tenant or await new_tenant(channel))
-    checks = [pb.CheckProcessingRequest(subject=who, purpose=OPTIMISE)] * 2
-    consistency = types_pb2.Consistency(at_least_as_fresh=token) if token else None
-
-    told = await refused(
-        consent.BatchCheckProcessing(
-            pb.BatchCheckProcessingRequest(checks=checks, consistency=consistency)
-        )
-    )
-
-    assert reason == told.reason
-
-
 @pytest.mark.parametrize(
     ("fields", "code", "reason"),
     [

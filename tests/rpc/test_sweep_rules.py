@@ -23,6 +23,7 @@ from server.domain.catalogue.catalogue import (
 from server.domain.catalogue.catalogues import Catalogues
 from server.domain.change import Change, Insert
 from server.domain.clock import SteppingClock
+from server.domain.errors import BlastRadiusExceededError
 from server.domain.ports import Ports
 from server.domain.retention.anchors import Anchors
 from server.domain.retention.destruction import Destruction, Order, Seen
@@ -92,12 +93,12 @@ async def planned(sweeps: Sweeps, role: Role, tenant: str) -> Sweep:
     return (await sweeps.plan(call, role, tenant.removeprefix("tenants/"))).outcome
 
 
-async def execute(sweeps: Sweeps, plan: Sweep) -> Sweep:
+async def execute(sweeps: Sweeps, plan: Sweep, *, limit: int = 10_000) -> Sweep:
     """Execute *plan*, and return how it ended."""
     call = Call("test", "Tests/Sweep", request_id=new_id(), content=b"")
     states = [
         state
-        async for state in sweeps.execute(call, plan.id, plan_hash=plan.plan_hash, limit=10_000)
+        async for state in sweeps.execute(call, plan.id, plan_hash=plan.plan_hash, limit=limit)
     ]
     return states[-1]
 
@@ -199,3 +200,21 @@ async def test_nobody_is_an_answer_where_one_tenant_is_asked_about(
         (count.tenant, count.due) for count in plan.counts
     ]
     assert plan.counts[0].cutoff_date
+
+
+async def test_an_ended_sweep_is_told_whatever_the_limit(
+    app: App, channel: grpc.aio.Channel, clock: SteppingClock
+) -> None:
+    """The limit guards what is to be destroyed; asking how a sweep ended destroys nothing."""
+    tenant = await new_tenant(channel)
+    for who in (end_user(tenant), end_user(tenant)):
+        await interact(channel, who)
+    clock.advance(months=25)
+    sweeps = await made(app.ports)
+    plan = await planned(sweeps, Role.PROCESSOR, tenant)
+    with pytest.raises(BlastRadiusExceededError):
+        await execute(sweeps, plan, limit=1)
+    ended = await execute(sweeps, plan)
+
+    assert ended.is_ended
+    assert ended == await execute(sweeps, plan, limit=1)
