@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
-from google.protobuf.struct_pb2 import Struct, Value
-
 from privacyrights.v1 import records_service_pb2 as pb
 from server.domain.call import Call
 from server.domain.errors import (
@@ -16,29 +14,30 @@ from server.domain.errors import (
     TenantNotFoundError,
 )
 from server.domain.ports import Clock, Freshness
-from server.domain.records.batches import Outcome, RecordBatches
-from server.domain.records.minimisation import FIELDS, Json, record_key, stated_reason
-from server.domain.records.record import DEFAULT_KEY, NewRecord, Opened, RecordPut, Source, Wanted
+from server.domain.records.batches import RecordBatches
+from server.domain.records.minimisation import record_key, stated_reason
+from server.domain.records.record import DEFAULT_KEY, Wanted
 from server.domain.records.records import Records
 from server.domain.registration import Registration, Summary
 from server.domain.unanswered.messages import UnansweredMessages
-from server.domain.values import InvalidValueError, SubjectId
+from server.domain.values import SubjectId
 from server.handlers import names
 from server.handlers.failures import item_failure
 from server.handlers.fields import Fields
+from server.handlers.imports import ImportCalls
 from server.handlers.pages import page
+from server.handlers.record_messages import (
+    asked_for,
+    new_record,
+    outcome,
+    record_message,
+    tenant_of_all,
+)
 from server.handlers.times import timestamp
 from server.handlers.unanswered import UnansweredCalls
 
-MAX_PUTS = 1000
 MAX_SUBJECTS = 1000
 MAX_CATEGORIES = 100
-
-_MAX_INTEGER = 2**53
-"""Up to here a double holds every integer."""
-
-_SOURCES_OUT = {source: pb.RecordSource.Value(f"RECORD_SOURCE_{source.name}") for source in Source}
-_SOURCES = {number: source for source, number in _SOURCES_OUT.items()}
 
 _OF_THE_WHOLE_BATCH = (
     ConsistencyTokenInvalidError,
@@ -48,13 +47,14 @@ _OF_THE_WHOLE_BATCH = (
 """What is wrong with everybody of a batch if it is with one."""
 
 
-class RecordsHandler(UnansweredCalls):
+class RecordsHandler(ImportCalls, UnansweredCalls):
     """Answers the calls of RecordsService."""
 
     SERVICE = "privacyrights.v1.RecordsService"
     NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
         "PutRecord": ("record.expire_time",),
         "BatchPutRecords": ("requests.record.expire_time",),
+        "ImportRecords": ("batch.requests.record.expire_time",),
         "ReadRecords": ("keys", "view"),
     }
 
@@ -67,7 +67,8 @@ class RecordsHandler(UnansweredCalls):
         clock: Clock,
     ) -> None:
         """Ask *records*, one at a time or in *batches*, *registration*, and *unanswered*."""
-        super().__init__(unanswered, clock)
+        ImportCalls.__init__(self, batches, clock)
+        UnansweredCalls.__init__(self, unanswered, clock)
         self._records = records
         self._batches = batches
         self._registration = registration
@@ -130,7 +131,7 @@ class RecordsHandler(UnansweredCalls):
         """Keep a record."""
         fields = Fields(self._clock.now())
         fields.request_id(request.request_id)
-        new = _new_record(fields, request)
+        new = new_record(fields, request)
         fields.done()
         committed = await self._records.put(call, new)
         return pb.PutRecordResponse(
@@ -145,12 +146,12 @@ class RecordsHandler(UnansweredCalls):
         """Keep many records, each by itself."""
         fields = Fields(self._clock.now())
         fields.request_id(request.request_id)
-        tenant = _tenant_of_all(fields, request)
+        tenant = tenant_of_all(fields, request)
         fields.done()
-        asked = [self._asked(item) for item in request.requests]
+        asked = [asked_for(item, self._clock.now()) for item in request.requests]
         done = await self._batches.put(call, tenant, asked)
         return pb.BatchPutRecordsResponse(
-            outcomes=[_outcome(outcome) for outcome in done.outcomes],
+            outcomes=[outcome(each) for each in done.outcomes],
             consistency_token=done.token,
         )
 
@@ -185,7 +186,7 @@ class RecordsHandler(UnansweredCalls):
             last = reading.records[-1].record.id
             token = asked.token((last, last))
         return pb.ReadRecordsResponse(
-            records=[_record(opened) for opened in reading.records],
+            records=[record_message(opened) for opened in reading.records],
             next_page_token=token,
             ledger_entry=names.to_name("ledgerEntries", reading.entry),
         )
@@ -203,74 +204,6 @@ class RecordsHandler(UnansweredCalls):
         committed = await self._records.delete(call, who, category=category, key=key)
         return pb.DeleteRecordResponse(consistency_token=committed.token)
 
-    def _asked(self, item: pb.PutRecordRequest) -> NewRecord | DomainError:
-        """Return what *item* of a batch asks for, or what is wrong with it: its own fault only."""
-        fields = Fields(self._clock.now())
-        new = _new_record(fields, item)
-        try:
-            fields.done()
-        except DomainError as error:
-            return error
-        return new
-
-
-def _tenant_of_all(fields: Fields, request: pb.BatchPutRecordsRequest) -> str:
-    """Return the tenant of every record of a batch, noting what is wrong with it as a whole."""
-    if not 1 <= len(request.requests) <= MAX_PUTS:
-        fields.wrong("requests", f"must be 1-{MAX_PUTS} records")
-        return ""
-    first = request.requests[0].subject
-    fields.role("requests[0].subject.role", first.role)
-    tenant = fields.take("requests[0].subject.tenant", names.tenant, first.tenant)
-    for index, item in enumerate(request.requests):
-        if (item.subject.tenant, item.subject.role) != (first.tenant, first.role):
-            fields.wrong(f"requests[{index}].subject", "must have the tenant and role of the first")
-        if item.request_id:
-            fields.wrong(f"requests[{index}].request_id", "must be empty: the batch has one")
-    return tenant
-
-
-def _new_record(fields: Fields, request: pb.PutRecordRequest) -> NewRecord:
-    record = request.record
-    fields.not_built(record, "expire_time")
-    who = fields.subject("subject", request.subject)
-    key = fields.take("record.key", record_key, record.key or DEFAULT_KEY)
-    if key == who.value:
-        fields.wrong("record.key", "must not be the subject's id")
-    return NewRecord(
-        who=who,
-        purpose=fields.take("purpose", names.purpose, request.purpose),
-        category=fields.take("record.category", names.category, record.category),
-        key=key,
-        fields=fields.take(FIELDS, _plain_fields, record.fields),
-        source=fields.choice("record.source", _SOURCES, record.source),
-    )
-
-
-def _plain_fields(struct: Struct) -> dict[str, Json]:
-    return {name: _plain(value) for name, value in struct.fields.items()}
-
-
-def _plain(value: Value) -> Json:
-    """Return *value* as JSON; a number that is whole is an int, as people write it."""
-    match value.WhichOneof("kind"):
-        case "string_value":
-            return value.string_value
-        case "number_value":
-            number = value.number_value
-            is_whole = number.is_integer() and abs(number) <= _MAX_INTEGER
-            return int(number) if is_whole else number
-        case "bool_value":
-            return value.bool_value
-        case "null_value":
-            return None
-        case "struct_value":
-            return _plain_fields(value.struct_value)
-        case "list_value":
-            return [_plain(each) for each in value.list_value.values]
-        case None:
-            raise InvalidValueError("must give every field a value")
-
 
 def _summary(summary: Summary) -> pb.SubjectSummary:
     return pb.SubjectSummary(
@@ -279,25 +212,4 @@ def _summary(summary: Summary) -> pb.SubjectSummary:
         create_time=timestamp(summary.create_time),
         erase_time=timestamp(summary.erase_time),
         restricted=summary.is_restricted,
-    )
-
-
-def _outcome(outcome: Outcome) -> pb.BatchPutRecordsResponse.Outcome:
-    if isinstance(outcome, RecordPut):
-        return pb.BatchPutRecordsResponse.Outcome(record_time=timestamp(outcome.record_time))
-    return pb.BatchPutRecordsResponse.Outcome(failure=item_failure(outcome))
-
-
-def _record(opened: Opened) -> pb.Record:
-    record = opened.record
-    fields = Struct()
-    fields.update(opened.fields)
-    return pb.Record(
-        category=f"categories/{record.category}",
-        key=record.key,
-        fields=fields,
-        source=_SOURCES_OUT[record.source],
-        purpose=f"purposes/{record.purpose}",
-        create_time=timestamp(record.create_time),
-        update_time=timestamp(record.update_time),
     )

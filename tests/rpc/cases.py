@@ -195,6 +195,14 @@ CASES: Mapping[str, Case] = {
     "RecordsService/BatchPutRecords": _plain(
         lambda w: {"requests": [w.record(w.end_user), w.record(w.somebody())]}
     ),
+    "RecordsService/ImportRecords": _plain(
+        lambda w: {
+            "batch": {
+                "requests": [w.record(w.end_user), w.record(w.somebody())],
+                "request_id": new_id(),
+            }
+        }
+    ),
     "RecordsService/ReadRecords": _plain(
         lambda w: {
             "subject": w.end_user,

@@ -182,7 +182,10 @@ class RecordsServiceServicer:
 
     def ImportRecords(self, request_iterator, context):
         """Stores any number of records. Each message is a batch with a request id of its own; the response
-        counts what was stored and lists what was not.
+        counts what was stored and lists what was not. Batches are stored one after the other, and the next
+        is taken from the stream when one is durable. What is wrong with a batch as a whole ends the stream,
+        with `batch_index` in the metadata, and leaves what was stored before. A stream that was cut off is
+        resumed by sending it again, from any batch on that is not known to be stored.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.

@@ -86,7 +86,10 @@ class RecordsServiceStub:
     """
     ImportRecords: _grpc.StreamUnaryMultiCallable[_records_service_pb2.ImportRecordsRequest, _records_service_pb2.ImportRecordsResponse]
     """Stores any number of records. Each message is a batch with a request id of its own; the response
-    counts what was stored and lists what was not.
+    counts what was stored and lists what was not. Batches are stored one after the other, and the next
+    is taken from the stream when one is durable. What is wrong with a batch as a whole ends the stream,
+    with `batch_index` in the metadata, and leaves what was stored before. A stream that was cut off is
+    resumed by sending it again, from any batch on that is not known to be stored.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -221,7 +224,10 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     """
     ImportRecords: _aio.StreamUnaryMultiCallable[_records_service_pb2.ImportRecordsRequest, _records_service_pb2.ImportRecordsResponse]  # type: ignore[assignment]
     """Stores any number of records. Each message is a batch with a request id of its own; the response
-    counts what was stored and lists what was not.
+    counts what was stored and lists what was not. Batches are stored one after the other, and the next
+    is taken from the stream when one is durable. What is wrong with a batch as a whole ends the stream,
+    with `batch_index` in the metadata, and leaves what was stored before. A stream that was cut off is
+    resumed by sending it again, from any batch on that is not known to be stored.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
@@ -389,7 +395,10 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_records_service_pb2.ImportRecordsResponse, _abc.Awaitable[_records_service_pb2.ImportRecordsResponse]]:
         """Stores any number of records. Each message is a batch with a request id of its own; the response
-        counts what was stored and lists what was not.
+        counts what was stored and lists what was not. Batches are stored one after the other, and the next
+        is taken from the stream when one is durable. What is wrong with a batch as a whole ends the stream,
+        with `batch_index` in the metadata, and leaves what was stored before. A stream that was cut off is
+        resumed by sending it again, from any batch on that is not known to be stored.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND.
