@@ -201,12 +201,6 @@ class Keyring(Protocol):
         """
         ...
 
-    async def new_tenant_key(self, tenant: str) -> bytes:
-        """Return a fresh tenant key, wrapped by the key service."""
-        ...
-
-    async def sign(self, payload: bytes, *, type: str) -> str:
-        """Return *payload* as a compact JWS (RFC 7515, EdDSA) whose header has `typ` *type*."""
     async def salt(self, subject: Subject, entry: str) -> bytes:
         """Return the salt of what the ledger entry with the id *entry* commits to, 32 bytes.
 
@@ -227,6 +221,12 @@ class Keyring(Protocol):
         """
         ...
 
+    async def new_tenant_key(self, tenant: str) -> bytes:
+        """Return a fresh tenant key, wrapped by the key service."""
+        ...
+
+    async def sign(self, payload: bytes, *, type: str) -> str:
+        """Return *payload* as a compact JWS (RFC 7515, EdDSA) whose header has `typ` *type*."""
         ...
 
     async def sign_bytes(self, content: bytes) -> Signature:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64decode, b64encode, urlsafe_b64decode
+from collections.abc import Iterable
 from hashlib import sha256
 
 import grpc
@@ -125,7 +126,7 @@ async def test_each_entry_is_proven(channel: grpc.aio.Channel) -> None:
     assert [checkpoint.root_hash] * len(entries) == roots
 
 
-def _root_by(hash: bytes, position: int, size: int, proof: list[bytes]) -> bytes:
+def _root_by(hash: bytes, position: int, size: int, proof: Iterable[bytes]) -> bytes:
     """Return the root that an inclusion proof leads to (RFC 9162, 2.1.3.2)."""
     last = size - 1
     for sibling in proof:
