@@ -16,8 +16,13 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from server import __main__, compose
+from server.domain.call import Call
 from server.domain.change import Change, Committed
+from server.domain.consent.checks import Checks
+from server.domain.consent.processing import Verdict
+from server.domain.ports import DEFAULT_FRESHNESS, Freshness
 from server.domain.subject import Subject
+from server.domain.values import SubjectId
 from server.storage.committer import MongoCommitter
 from server.storage.driver import Driver
 from server.storage.keyring import EnvelopeKeyring
@@ -68,10 +73,28 @@ class WithoutEncryption(EnvelopeKeyring):
         return sealed
 
 
+class RememberingChecks(Checks):
+    """Answers a check as the last one like it, whatever has happened since."""
+
+    async def check(
+        self, call: Call, who: SubjectId, purpose: str, *, freshness: Freshness = DEFAULT_FRESHNESS
+    ) -> Verdict:
+        """Answer from memory, if anything was ever allowed."""
+        if (who, purpose) in _allowed:
+            return _allowed[who, purpose]
+        found = await super().check(call, who, purpose, freshness=freshness)
+        if found.allowed:
+            _allowed[who, purpose] = found
+        return found
+
+
+_allowed: dict[tuple[SubjectId, str], Verdict] = {}
+
 BROKEN: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "before_durable": lambda: patch.object(compose, "Driver", BeforeDurable),
     "without_idempotency": lambda: patch.object(compose, "MongoCommitter", WithoutIdempotency),
     "without_encryption": lambda: patch.object(compose, "EnvelopeKeyring", WithoutEncryption),
+    "remembering_checks": lambda: patch.object(compose, "Checks", RememberingChecks),
     "ledger_afterwards": lambda: patch.object(compose, "MongoCommitter", LedgerAfterwards),
 }
 
