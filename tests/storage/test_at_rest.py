@@ -28,6 +28,7 @@ from privacyrights.v1 import (
     types_pb2,
 )
 from tests.rpc.people import end_user, grant, new_tenant, own_user, withdraw
+from tests.rpc.unanswered import new_chatbot, submit
 from tests.served import ServerProcess
 
 PLAIN = (
@@ -101,6 +102,7 @@ async def plant(address: str, marker: str) -> None:
             await grant(channel, end_user(tenant, f"with a space {marker}"), f"purposes/{marker}")
         await ask(channel, user, f"I, {marker}, want to see all that is kept of me.")
         await name_contact(channel, tenant, marker)
+        await submit(channel, await new_chatbot(channel, tenant), f"I, {marker}, ask why.")
 
 
 async def put(
