@@ -104,10 +104,12 @@ def outcome(outcome: Outcome) -> pb.BatchPutRecordsResponse.Outcome:
 
 
 def record_message(opened: Opened) -> pb.Record:
-    """Return a record with its data."""
+    """Return a record, with its data if it was opened."""
     record = opened.record
-    fields = Struct()
-    fields.update(opened.fields)
+    fields: Struct | None = None
+    if opened.fields is not None:
+        fields = Struct()
+        fields.update(opened.fields)
     return pb.Record(
         category=f"categories/{record.category}",
         key=record.key,

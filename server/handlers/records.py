@@ -38,6 +38,9 @@ from server.handlers.unanswered import UnansweredCalls
 
 MAX_SUBJECTS = 1000
 MAX_CATEGORIES = 100
+MAX_KEYS = 100
+
+_IS_METADATA = {pb.RECORD_VIEW_FULL: False, pb.RECORD_VIEW_METADATA: True}
 
 _OF_THE_WHOLE_BATCH = (
     ConsistencyTokenInvalidError,
@@ -55,7 +58,6 @@ class RecordsHandler(ImportCalls, UnansweredCalls):
         "PutRecord": ("record.expire_time",),
         "BatchPutRecords": ("requests.record.expire_time",),
         "ImportRecords": ("batch.requests.record.expire_time",),
-        "ReadRecords": ("keys", "view"),
     }
 
     def __init__(
@@ -160,7 +162,6 @@ class RecordsHandler(ImportCalls, UnansweredCalls):
     ) -> pb.ReadRecordsResponse:
         """Return a subject's records for a purpose."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, "keys", "view")
         asked = page(fields, request)
         who = fields.subject("subject", request.subject)
         if len(request.categories) > MAX_CATEGORIES:
@@ -175,6 +176,11 @@ class RecordsHandler(ImportCalls, UnansweredCalls):
                 fields.take(f"categories[{index}]", names.category, name)
                 for index, name in enumerate(request.categories[:MAX_CATEGORIES])
             ),
+            keys=tuple(
+                fields.take(f"keys[{index}]", record_key, key)
+                for index, key in enumerate(fields.several("keys", request.keys, most=MAX_KEYS))
+            ),
+            is_metadata=fields.choice("view", _IS_METADATA, request.view or pb.RECORD_VIEW_FULL),
             freshness=fields.freshness(request.consistency),
             after=asked.after,
             size=asked.size,

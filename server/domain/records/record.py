@@ -82,12 +82,20 @@ class RecordPut:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a caller asks to read, and why; no `categories` means all that the purpose needs."""
+    """What a caller asks to read, and why.
+
+    Shapes:
+        categories: none means all that the purpose needs.
+        keys: none means any.
+        is_metadata: whether the data itself stays sealed.
+    """
 
     who: SubjectId
     purpose: str
     reason: str
     categories: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    is_metadata: bool = False
     freshness: Freshness = DEFAULT_FRESHNESS
     after: tuple[object, str] | None = None
     size: int = 50
@@ -95,10 +103,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A record with its data in clear."""
+    """A record with its data in clear; None if it wasn't asked for."""
 
     record: Record
-    fields: dict[str, Json] = field(repr=False)
+    fields: dict[str, Json] | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,12 @@ class Records:
                 raise InstructionMissingError(category=id)
         self._require_allowed(purpose, subject, now, instructed=periods)
         page, has_more = await self._page(subject, wanted, periods)
-        opened = [await self._opened(subject, categories[r.category], r) for r in page]
+        opened = [
+            Opened(r, None)
+            if wanted.is_metadata
+            else await self._opened(subject, categories[r.category], r)
+            for r in page
+        ]
         entry = self._entry(
             call, "record.read", subject, now, purpose=purpose.id, reason=wanted.reason
         )
@@ -259,6 +264,7 @@ class Records:
                 "subject": subject.id,
                 "generation": subject.generation,
                 "category": tuple(periods),
+                **({"key": wanted.keys} if wanted.keys else {}),
             },
             after=wanted.after,
             limit=min(wanted.size + 1, _BATCH),
