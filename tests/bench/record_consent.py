@@ -1,7 +1,7 @@
-"""Callers of RecordConsent: `python -m tests.bench.record_consent ADDRESS`.
+"""Callers of RecordConsent: `python -m tests.bench.record_consent ADDRESS [TENANTS]`.
 
-Each has people of its own, whom it asks again and again: most of what a platform records
-is about people who are known.
+They are spread over so many tenants, one unless said. Each has people of its own, whom it asks
+again and again: most of what a platform records is about people who are known.
 """
 
 from __future__ import annotations
@@ -28,31 +28,36 @@ PEOPLE = 8
 _PURPOSE = "customise_messages"
 
 
-async def main(address: str) -> None:
+async def main(address: str, tenants: int = 1) -> None:
     """Call the server at *address*."""
+    names = [TENANT, *(f"{TENANT}-{number}" for number in range(1, tenants))]
     async with grpc.aio.insecure_channel(address) as channel:
-        await tenant_service_pb2_grpc.TenantServiceStub(channel).CreateTenant(
-            tenant_service_pb2.CreateTenantRequest(
-                tenant_id=TENANT,
-                tenant=tenant_service_pb2.Tenant(display_name="Bench", time_zone="UTC"),
-                request_id=TENANT,
+        for name in names:
+            await tenant_service_pb2_grpc.TenantServiceStub(channel).CreateTenant(
+                tenant_service_pb2.CreateTenantRequest(
+                    tenant_id=name,
+                    tenant=tenant_service_pb2.Tenant(display_name="Bench", time_zone="UTC"),
+                    request_id=name,
+                )
             )
-        )
         stub = consent_service_pb2_grpc.ConsentServiceStub(channel)
         numbers = [itertools.count() for _ in range(CALLERS)]
 
         async def call(caller: int) -> None:
-            await stub.RecordConsent(request(caller, next(numbers[caller])))
+            tenant = names[caller % tenants]
+            await stub.RecordConsent(request(caller, next(numbers[caller]), tenant))
 
         await obey(call)
 
 
-def request(caller: int, number: int) -> consent_service_pb2.RecordConsentRequest:
+def request(
+    caller: int, number: int, tenant: str = TENANT
+) -> consent_service_pb2.RecordConsentRequest:
     """Return a grant with all that a real one has."""
     return consent_service_pb2.RecordConsentRequest(
         subject=types_pb2.Subject(
             role=types_pb2.ROLE_PROCESSOR,
-            tenant=f"tenants/{TENANT}",
+            tenant=f"tenants/{tenant}",
             subject_id=f"psid-{caller}-{number % PEOPLE}",
         ),
         purpose=f"purposes/{_PURPOSE}",
@@ -66,4 +71,4 @@ def request(caller: int, number: int) -> consent_service_pb2.RecordConsentReques
 
 
 if __name__ == "__main__":
-    run(main(sys.argv[1]))
+    run(main(sys.argv[1], *map(int, sys.argv[2:])))
