@@ -202,14 +202,15 @@ async def test_a_repeat_is_told_the_first_outcome(
     request = put_request(subject)
     first = await stub(channel).PutRecord(request)
     clock.advance(timedelta(hours=1))
-    entries = await ledger(app.ports, tenant)
+    entries = [entry.id for entry in await ledger(app.ports, tenant)]
 
     again = await asyncio.gather(*(stub(channel).PutRecord(request) for _ in range(5)))
     other = await refused(put(channel, subject, {"name": "Eve"}, request_id=request.request_id))
 
     assert {first.record_time.ToNanoseconds()} == {r.record_time.ToNanoseconds() for r in again}
     assert "REQUEST_ID_REUSED" == other.reason
-    assert entries == await ledger(app.ports, tenant)
+    # By their ids: the sequencer gives them their places meanwhile.
+    assert entries == [entry.id for entry in await ledger(app.ports, tenant)]
 
 
 async def test_deleting(app: App, channel: grpc.aio.Channel) -> None:
