@@ -25,8 +25,10 @@ from server.domain.catalogue.instructions import Instructions
 from server.domain.catching_up import CatchingUp
 from server.domain.clock import SystemClock
 from server.domain.consent.checks import Checks
+from server.domain.consent.choices import CookieChoices
 from server.domain.consent.consents import Consents
 from server.domain.consent.receipts import Receipts
+from server.domain.consent.visitors import Visitors
 from server.domain.disclosure.disclosure import Disclosures
 from server.domain.disclosure.recipients import Recipients
 from server.domain.errors import StorageUnavailableError
@@ -119,6 +121,8 @@ class Services:
     tenants: Tenants
     instructions: Instructions
     consents: Consents
+    cookie_choices: CookieChoices
+    visitors: Visitors
     checks: Checks
     receipts: Receipts
     erasures: Erasures
@@ -162,6 +166,8 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
         tenants=tenants,
         instructions=instructions,
         consents=consents,
+        cookie_choices=CookieChoices(ports, catalogues),
+        visitors=Visitors(ports, catalogues),
         checks=Checks(ports, catalogues, instructions),
         receipts=Receipts(ports, catalogues, tenants, consents),
         erasures=erasures,
@@ -211,7 +217,14 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             services.inquiries, services.contacts, services.compliance_gaps, ports.clock
         ),
         CatalogueHandler(services.catalogues, services.instructions, ports.clock),
-        ConsentHandler(services.consents, services.checks, services.receipts, ports.clock),
+        ConsentHandler(
+            services.consents,
+            services.cookie_choices,
+            services.visitors,
+            services.checks,
+            services.receipts,
+            clock=ports.clock,
+        ),
         DisclosureHandler(services.recipients, services.disclosures, ports.clock),
         FeedHandler(services.subscriptions, services.feed, services.lags, ports.clock),
         RecordsHandler(

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, NamedTuple
 
-from privacyrights.v1 import catalogue_service_pb2 as catalogue_pb
 from privacyrights.v1 import consent_service_pb2 as pb
 from server.domain.call import Call
-from server.domain.catalogue.catalogue import LegalBasis
 from server.domain.consent.checks import Checks
+from server.domain.consent.choices import CookieChoices
 from server.domain.consent.consent import (
-    Consent,
-    ConsentDecision,
     Method,
     NewDecision,
     ParentalAuthority,
     Shown,
-    State,
 )
 from server.domain.consent.consents import Consents
-from server.domain.consent.processing import Verdict
 from server.domain.consent.receipts import Receipts
+from server.domain.consent.visitors import Act, Visitors
 from server.domain.errors import (
     ConsistencyTokenInvalidError,
     DomainError,
@@ -32,32 +29,29 @@ from server.domain.errors import (
 from server.domain.identifiers import role_of
 from server.domain.ports import Clock, Freshness
 from server.domain.subject import Choice
-from server.domain.values import SubjectId, locale, optional_sentence, sha256_digest
+from server.domain.values import (
+    SubjectId,
+    locale,
+    optional_sentence,
+    sha256_digest,
+    visitor_value,
+)
 from server.handlers import names
+from server.handlers.consent_messages import (
+    CHOICES,
+    METHODS,
+    consent_message,
+    decision_message,
+    verdict_message,
+)
 from server.handlers.failures import item_failure
-from server.handlers.fields import ROLE_NUMBERS, Fields
+from server.handlers.fields import Fields
 from server.handlers.pages import page
 from server.handlers.times import timestamp
 
 MAX_CHECKS = 1000
+MAX_CHOICES = 50
 MAX_VERIFICATION = 500
-
-_CHOICES = {
-    pb.CONSENT_CHOICE_GRANTED: Choice.GRANTED,
-    pb.CONSENT_CHOICE_REFUSED: Choice.REFUSED,
-    pb.CONSENT_CHOICE_WITHDRAWN: Choice.WITHDRAWN,
-}
-_CHOICES_OUT = {choice: number for number, choice in _CHOICES.items()}
-_METHODS = {
-    pb.CONSENT_METHOD_CONTROL: Method.CONTROL,
-    pb.CONSENT_METHOD_CONVERSATION: Method.CONVERSATION,
-    pb.CONSENT_METHOD_WRITTEN: Method.WRITTEN,
-    pb.CONSENT_METHOD_SPOKEN: Method.SPOKEN,
-    pb.CONSENT_METHOD_BROWSER_SETTING: Method.BROWSER_SETTING,
-}
-_METHODS_OUT = {method: number for number, method in _METHODS.items()}
-_STATES = {state: pb.ConsentState.Value(f"CONSENT_STATE_{state.name}") for state in State}
-_BASES = {basis: catalogue_pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}") for basis in LegalBasis}
 
 _CHECK_NOT_BUILT = ("categories",)
 
@@ -87,10 +81,19 @@ class ConsentHandler:
     }
 
     def __init__(
-        self, consents: Consents, checks: Checks, receipts: Receipts, clock: Clock
+        self,
+        consents: Consents,
+        cookie_choices: CookieChoices,
+        visitors: Visitors,
+        checks: Checks,
+        receipts: Receipts,
+        *,
+        clock: Clock,
     ) -> None:
-        """Ask *consents*, *checks* and *receipts*."""
+        """Ask the domain's services."""
         self._consents = consents
+        self._cookie_choices = cookie_choices
+        self._visitors = visitors
         self._checks = checks
         self._receipts = receipts
         self._clock = clock
@@ -103,6 +106,48 @@ class ConsentHandler:
         outcome = committed.outcome
         return pb.RecordConsentResponse(
             consent_decision=names.to_name("consentDecisions", outcome.decision),
+            record_time=timestamp(outcome.record_time),
+            generation=outcome.generation,
+            consistency_token=committed.token,
+        )
+
+    async def RecordCookieChoices(
+        self, request: pb.RecordCookieChoicesRequest, call: Call
+    ) -> pb.RecordCookieChoicesResponse:
+        """Record what somebody chose per cookie purpose: all of the choices or none."""
+        choices = self._choices(request)
+        committed = await self._cookie_choices.record(call, choices)
+        outcome = committed.outcome
+        return pb.RecordCookieChoicesResponse(
+            consent_decisions=[names.to_name("consentDecisions", id) for id in outcome.decisions],
+            record_time=timestamp(outcome.record_time),
+            generation=outcome.generation,
+            consistency_token=committed.token,
+        )
+
+    async def LinkVisitor(
+        self, request: pb.LinkVisitorRequest, call: Call
+    ) -> pb.LinkVisitorResponse:
+        """Join what a visitor chose to an account."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        account = fields.subject("subject", request.subject)
+        if account.is_visitor:
+            fields.wrong("subject.subject_id", "must be given: visitors are joined to accounts")
+        value = fields.take("visitor_id", visitor_value, request.visitor_id)
+        act = Act(
+            method=fields.choice("method", METHODS, request.method),
+            time=fields.past_time("decision_time", request, request.decision_time),
+            evidence_digest=fields.optional(
+                "evidence_digest", sha256_digest, request.evidence_digest
+            ),
+        )
+        fields.done()
+        visitor = SubjectId(account.role, account.tenant, value, is_visitor=True)
+        committed = await self._visitors.link(call, account, visitor, act)
+        outcome = committed.outcome
+        return pb.LinkVisitorResponse(
+            consent_decisions=[names.to_name("consentDecisions", id) for id in outcome.decisions],
             record_time=timestamp(outcome.record_time),
             generation=outcome.generation,
             consistency_token=committed.token,
@@ -138,7 +183,7 @@ class ConsentHandler:
         freshness = fields.freshness(request.consistency)
         fields.done()
         found = await self._consents.list(call, who, as_of=as_of, freshness=freshness)
-        return pb.ListConsentsResponse(consents=[_consent(consent) for consent in found])
+        return pb.ListConsentsResponse(consents=[consent_message(consent) for consent in found])
 
     async def GetConsentDecision(
         self, request: pb.GetConsentDecisionRequest, call: Call
@@ -150,7 +195,7 @@ class ConsentHandler:
         fields.done()
         tenant, id = name
         found = await self._consents.decision(call, tenant=tenant, decision=id, freshness=freshness)
-        return pb.GetConsentDecisionResponse(consent_decision=_decision(found))
+        return pb.GetConsentDecisionResponse(consent_decision=decision_message(found))
 
     async def GetConsentReceipt(
         self, request: pb.GetConsentReceiptRequest, call: Call
@@ -189,7 +234,8 @@ class ConsentHandler:
         )
         shown, token = asked.cut(found, lambda decision: (decision.number, decision.id))
         return pb.ListConsentDecisionsResponse(
-            consent_decisions=[_decision(decision) for decision in shown], next_page_token=token
+            consent_decisions=[decision_message(decision) for decision in shown],
+            next_page_token=token,
         )
 
     async def CheckProcessing(
@@ -256,12 +302,12 @@ class ConsentHandler:
             verdict = await self._checks.check(call, who, purpose, freshness=freshness)
         else:
             verdict = await self._checks.check_at(call, who, purpose, moment, freshness=freshness)
-        return _verdict(verdict, await self._checks.reference(who))
+        return verdict_message(verdict, await self._checks.reference(who))
 
     def _decision(self, request: pb.RecordConsentRequest) -> NewDecision:
         fields = Fields(self._clock.now())
         fields.request_id(request.request_id)
-        choice = fields.choice("choice", _CHOICES, request.choice)
+        choice = fields.choice("choice", CHOICES, request.choice)
         granted = choice is Choice.GRANTED
         decision = NewDecision(
             who=fields.subject("subject", request.subject),
@@ -282,6 +328,53 @@ class ConsentHandler:
         fields.done()
         return decision
 
+    def _choices(self, request: pb.RecordCookieChoicesRequest) -> list[NewDecision]:
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        given = fields.several("choices", request.choices, least=1, most=MAX_CHOICES)
+        common = NewDecision(
+            who=fields.subject("subject", request.subject),
+            purpose="",
+            choice=Choice.REFUSED,
+            decision_time=fields.past_time("decision_time", request, request.decision_time),
+            method=_method(fields, request.method),
+            parental_authority=_parental_authority(fields, request),
+            evidence_digest=fields.optional(
+                "evidence_digest", sha256_digest, request.evidence_digest
+            ),
+        )
+        expire_time = fields.future_time("expire_time", request, request.expire_time)
+        choices = [
+            self._choice(fields, request, index, replace(common, expire_time=expire_time))
+            for index in range(len(given))
+        ]
+        granted = [each for each in choices if each.choice is Choice.GRANTED]
+        if request.HasField("expire_time") and not granted:
+            fields.wrong("expire_time", "must be given with a grant only")
+        if len({each.purpose for each in choices}) < len(choices):
+            fields.wrong("choices", "must have each purpose once at most")
+        fields.done()
+        return choices
+
+    def _choice(
+        self,
+        fields: Fields,
+        request: pb.RecordCookieChoicesRequest,
+        index: int,
+        common: NewDecision,
+    ) -> NewDecision:
+        """Return one choice; an end that *common* has is for grants only."""
+        given, field = request.choices[index], f"choices[{index}]"
+        choice = fields.choice(f"{field}.choice", CHOICES, given.choice)
+        purpose = fields.take(f"{field}.purpose", names.purpose, given.purpose)
+        decision = replace(common, purpose=purpose, choice=choice)
+        if choice is not Choice.GRANTED:
+            return replace(decision, expire_time=None)
+        policy = fields.take("policy_version", names.policy_version, request.policy_version)
+        digest = fields.take(f"{field}.text_digest", sha256_digest, given.text_digest)
+        language = fields.take("locale", locale, request.locale)
+        return replace(decision, shown=Shown(policy, digest, language))
+
 
 def _name(text: str) -> tuple[str, str]:
     """Parse the name of a decision, whose id tells the regime."""
@@ -291,7 +384,7 @@ def _name(text: str) -> tuple[str, str]:
 
 
 def _method(fields: Fields, number: int) -> Method:
-    return fields.optional_choice("method", _METHODS, number) or Method.UNSPECIFIED
+    return fields.optional_choice("method", METHODS, number) or Method.UNSPECIFIED
 
 
 def _shown(fields: Fields, request: pb.RecordConsentRequest, *, required: bool) -> Shown | None:
@@ -305,7 +398,7 @@ def _shown(fields: Fields, request: pb.RecordConsentRequest, *, required: bool) 
 
 
 def _parental_authority(
-    fields: Fields, request: pb.RecordConsentRequest
+    fields: Fields, request: pb.RecordConsentRequest | pb.RecordCookieChoicesRequest
 ) -> ParentalAuthority | None:
     if not request.HasField("parental_authority"):
         return None
@@ -318,60 +411,4 @@ def _parental_authority(
             lambda text: optional_sentence(text, most=MAX_VERIFICATION),
             authority.verification,
         ),
-    )
-
-
-def _consent(consent: Consent) -> pb.Consent:
-    return pb.Consent(
-        purpose=f"purposes/{consent.purpose}",
-        state=_STATES[consent.state],
-        consent_decision=_decision(consent.decision),
-    )
-
-
-def _decision(decision: ConsentDecision) -> pb.ConsentDecision:
-    return pb.ConsentDecision(
-        name=names.to_name("consentDecisions", decision.id),
-        purpose=f"purposes/{decision.purpose}",
-        choice=_CHOICES_OUT[decision.choice],
-        policy_version=decision.policy_version and f"policyVersions/{decision.policy_version}",
-        text_digest=decision.text_digest,
-        locale=decision.locale,
-        decision_time=timestamp(decision.decision_time),
-        record_time=timestamp(decision.record_time),
-        expire_time=timestamp(decision.expire_time),
-        method=_METHODS_OUT.get(decision.method, pb.CONSENT_METHOD_UNSPECIFIED),
-        explicit=decision.explicit,
-        parental_authority=_authority(decision.parental_authority),
-        purpose_version=decision.purpose_version,
-        generation=decision.generation,
-        evidence_digest=decision.evidence_digest,
-        role=ROLE_NUMBERS[role_of(decision.id.rpartition("/")[2])],
-        subject_reference=decision.reference,
-    )
-
-
-def _authority(authority: ParentalAuthority | None) -> pb.ParentalAuthority | None:
-    if authority is None:
-        return None
-    return pb.ParentalAuthority(
-        subject_is_child=authority.subject_is_child,
-        authorised=authority.authorised,
-        verification=authority.verification,
-    )
-
-
-def _verdict(verdict: Verdict, reference: str) -> pb.Verdict:
-    return pb.Verdict(
-        allowed=verdict.allowed,
-        reasons=[
-            pb.VerdictReason.Value(f"VERDICT_REASON_{reason.name}") for reason in verdict.reasons
-        ],
-        deciding_entry=verdict.deciding_entry
-        and names.to_name("ledgerEntries", verdict.deciding_entry),
-        legal_basis=_BASES[verdict.legal_basis],
-        purpose_version=verdict.purpose_version,
-        verdict_time=timestamp(verdict.verdict_time),
-        expire_time=timestamp(verdict.expire_time),
-        subject_reference=reference,
     )

@@ -50,6 +50,16 @@ async def _certified_sweep(world: World) -> Json:
     return {"name": plan["name"], "tenant": world.tenant}
 
 
+async def _link(world: World) -> Json:
+    visitor = world.visitor()
+    await world.call("ConsentService/RecordConsent", world.grant(visitor))
+    return {
+        "subject": world.somebody(),
+        "visitor_id": visitor["visitor_id"],
+        "method": "CONSENT_METHOD_CONTROL",
+    }
+
+
 async def _deletion(world: World) -> Json:
     return {"subject": await world.person(), "category": REPLY}
 
@@ -153,6 +163,8 @@ CASES: Mapping[str, Case] = {
     "CatalogueService/GetInstruction": _of("name", World.instruction),
     "CatalogueService/ListInstructions": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
     "ConsentService/RecordConsent": _plain(lambda w: w.grant(w.somebody())),
+    "ConsentService/RecordCookieChoices": _plain(lambda w: w.cookies()),
+    "ConsentService/LinkVisitor": _link,
     "ConsentService/GetConsentDecision": _of("name", World.decision),
     "ConsentService/GetConsentReceipt": _of("name", World.decision, locale="fr"),
     "ConsentService/WithdrawAllConsents": _of("subject", World.person),

@@ -111,6 +111,12 @@ class World:
             "locale": "en",
         }
 
+    def cookies(self) -> Json:
+        """Return the request that records what a visitor of the platform chose."""
+        who = {**self.visitor(), "role": "ROLE_CONTROLLER"}
+        choices = [{"purpose": "purposes/cookies_analytics", "choice": "CONSENT_CHOICE_REFUSED"}]
+        return {"subject": who, "choices": choices}
+
     def record(self, who: Json) -> Json:
         """Return the request that keeps a record of *who*."""
         is_own = who["role"] == "ROLE_CONTROLLER"

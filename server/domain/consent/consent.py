@@ -93,6 +93,7 @@ class ConsentDecision:
     Shapes:
         number: orders a subject's decisions.
         entry: the id of the ledger entry that was written with it.
+        from_visitor: whether it restates what the person had chosen as a visitor.
     """
 
     id: str
@@ -114,6 +115,7 @@ class ConsentDecision:
     explicit: bool = False
     parental_authority: ParentalAuthority | None = None
     evidence_digest: str = ""
+    from_visitor: bool = False
 
     @property
     def reference(self) -> str:

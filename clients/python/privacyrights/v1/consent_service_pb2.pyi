@@ -315,7 +315,9 @@ class ConsentDecision(_message.Message):
     subject_reference: _builtins.str
     """Whose decision it is: the subject reference."""
     from_visitor: _builtins.bool
-    """True: made as a visitor, and joined to the account later at the person's own act."""
+    """True: made as a visitor, and joined to the account later at the person's own act, whose time,
+    method and evidence these are.
+    """
     @_builtins.property
     def decision_time(self) -> _timestamp_pb2.Timestamp:
         """When the person decided."""

@@ -135,7 +135,8 @@ class ConsentServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+        - NOT_FOUND, TENANT_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+        - NOT_FOUND, PURPOSE_NOT_FOUND: there is no such purpose, or it isn't one of cookies.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
         CONSENT_NOT_BASIS / TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE /
@@ -159,9 +160,11 @@ class ConsentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LinkVisitor(self, request, context):
-        """Joins what a visitor chose to an account, at the person's own act only: the visitor's decisions
-        are added to the account's history, where of two on one purpose the later holds. Nothing is kept
-        that leads from the one to the other; the browser's own choices go on as they were.
+        """Joins what a visitor chose to an account, at the person's own act only: what stands of the
+        visitor's choices is added to the account's history, but for what the account decided later.
+        Nothing is kept that leads from the one to the other: what is added is restated by the act, with
+        its time, method and evidence, and ends, if it does, with a day. The browser's own choices go on
+        as they were.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.

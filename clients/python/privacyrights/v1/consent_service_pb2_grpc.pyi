@@ -60,7 +60,8 @@ class ConsentServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+    - NOT_FOUND, TENANT_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+    - NOT_FOUND, PURPOSE_NOT_FOUND: there is no such purpose, or it isn't one of cookies.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
       CONSENT_NOT_BASIS / TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE /
@@ -76,9 +77,11 @@ class ConsentServiceStub:
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
     LinkVisitor: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.LinkVisitorRequest, _consent_service_pb2.LinkVisitorResponse]
-    """Joins what a visitor chose to an account, at the person's own act only: the visitor's decisions
-    are added to the account's history, where of two on one purpose the later holds. Nothing is kept
-    that leads from the one to the other; the browser's own choices go on as they were.
+    """Joins what a visitor chose to an account, at the person's own act only: what stands of the
+    visitor's choices is added to the account's history, but for what the account decided later.
+    Nothing is kept that leads from the one to the other: what is added is restated by the act, with
+    its time, method and evidence, and ends, if it does, with a day. The browser's own choices go on
+    as they were.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
@@ -186,7 +189,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-    - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+    - NOT_FOUND, TENANT_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+    - NOT_FOUND, PURPOSE_NOT_FOUND: there is no such purpose, or it isn't one of cookies.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
       CONSENT_NOT_BASIS / TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE /
@@ -202,9 +206,11 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     - FAILED_PRECONDITION, SUBJECT_ERASED.
     """
     LinkVisitor: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.LinkVisitorRequest, _consent_service_pb2.LinkVisitorResponse]  # type: ignore[assignment]
-    """Joins what a visitor chose to an account, at the person's own act only: the visitor's decisions
-    are added to the account's history, where of two on one purpose the later holds. Nothing is kept
-    that leads from the one to the other; the browser's own choices go on as they were.
+    """Joins what a visitor chose to an account, at the person's own act only: what stands of the
+    visitor's choices is added to the account's history, but for what the account decided later.
+    Nothing is kept that leads from the one to the other: what is added is restated by the act, with
+    its time, method and evidence, and ends, if it does, with a day. The browser's own choices go on
+    as they were.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
@@ -321,7 +327,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
-        - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+        - NOT_FOUND, TENANT_NOT_FOUND / POLICY_VERSION_NOT_FOUND.
+        - NOT_FOUND, PURPOSE_NOT_FOUND: there is no such purpose, or it isn't one of cookies.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, SUBJECT_ERASED / PURPOSE_RETIRED / PURPOSE_ROLE_MISMATCH /
           CONSENT_NOT_BASIS / TEXT_NOT_PUBLISHED / POLICY_VERSION_NOT_IN_FORCE /
@@ -349,9 +356,11 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.LinkVisitorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.LinkVisitorResponse, _abc.Awaitable[_consent_service_pb2.LinkVisitorResponse]]:
-        """Joins what a visitor chose to an account, at the person's own act only: the visitor's decisions
-        are added to the account's history, where of two on one purpose the later holds. Nothing is kept
-        that leads from the one to the other; the browser's own choices go on as they were.
+        """Joins what a visitor chose to an account, at the person's own act only: what stands of the
+        visitor's choices is added to the account's history, but for what the account decided later.
+        Nothing is kept that leads from the one to the other: what is added is restated by the act, with
+        its time, method and evidence, and ends, if it does, with a day. The browser's own choices go on
+        as they were.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
