@@ -17,8 +17,8 @@ from server.workers.shares import Shares
 SIGN_SECONDS = 0.3
 """How long a log grows before a checkpoint of it is signed, so that a burst costs few."""
 
-IDLE_SECONDS = 0.5
-"""How long nothing is heard before it is looked anyway; what was heard of can't be missed."""
+IDLE_SECONDS = 2.0
+"""How long nothing is heard before it is looked anyway, should others' commits go unheard."""
 
 BUSY_SECONDS = 0.1
 """How long while there is work: then only this server's own commits are listened to."""

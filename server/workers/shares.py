@@ -16,10 +16,10 @@ from server.domain.ledger import PARTITIONS
 
 PREFIX = "sequencer/"
 
-LEASE_SECONDS = 4.0
+LEASE_SECONDS = 5.0
 """How long a server that died keeps its partitions."""
 
-PAUSE_SECONDS = 1.0
+PAUSE_SECONDS = 1.5
 """How long the only server rests before it renews its leases, and looks for others."""
 
 SHARING_SECONDS = 0.5
