@@ -131,7 +131,10 @@ class ConsentMachine(RuleBasedStateMachine):
     def erase(self, data: st.DataObject) -> None:
         """Somebody who is known is erased."""
         alive = [index for index, each in enumerate(self.model.people) if each.states]
-        who = data.draw(st.sampled_from(alive))
+        self.end(data.draw(st.sampled_from(alive)))
+
+    def end(self, who: int) -> None:
+        """Erase somebody who is alive."""
         self.driven.ask(exercise(self.driven.channel, self.people[who], ERASURE))
         self.model.erase(who)
 
@@ -176,8 +179,12 @@ class ConsentMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def look_back(self, data: st.DataObject) -> None:
         """A moment that is over is asked about: the answer is what it was then."""
-        moment, then = data.draw(st.sampled_from(self.model.past[-8:]))
+        newest = len(self.model.past) - 1
+        self.compare_past(data.draw(st.integers(min_value=max(0, newest - 8), max_value=newest)))
 
+    def compare_past(self, index: int) -> None:
+        """Compare what is told about a moment that is over."""
+        moment, then = self.model.past[index]
         assert then == self.driven.ask(self._verdicts(moment))
 
     @invariant()
