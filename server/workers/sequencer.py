@@ -57,21 +57,19 @@ class SequencerWorker:
         self._sequencer.forget()
         while True:
             is_calm = monotonic() - self._worked_at > CALM_SECONDS
+            patience = IDLE_SECONDS if is_calm else BUSY_SECONDS
             # What is committed while the rest is sequenced must not be missed.
             woken = asyncio.create_task(
-                self._reader.wait_for_change(
-                    LEDGER, at_most_seconds=self._patience(is_calm=is_calm), by_others=is_calm
-                )
+                self._reader.wait_for_change(LEDGER, at_most_seconds=patience, by_others=is_calm)
             )
             try:
                 await self._work()
-                await woken
+                await asyncio.wait((woken,), timeout=self._until_signing())
             finally:
                 woken.cancel()
 
-    def _patience(self, *, is_calm: bool) -> float:
-        most = IDLE_SECONDS if is_calm else BUSY_SECONDS
-        return most if self._sign_at is None else min(most, max(0.0, self._sign_at - monotonic()))
+    def _until_signing(self) -> float | None:
+        return None if self._sign_at is None else max(0.0, self._sign_at - monotonic())
 
     async def _work(self) -> None:
         """Sequence all that waits, and sign when that is due."""

@@ -79,14 +79,20 @@ async def size_of(ports: Ports, tenant: str) -> int:
     return (await Log(ports.reader).head(tenant)).size
 
 
-async def test_a_checkpoint_follows_within_a_second(ports: Ports, leases: Leases) -> None:
-    """After a commit the log's checkpoint is there within a second, also after a rest."""
+@pytest.mark.parametrize("calm_seconds", [0, 60], ids=["after a rest", "after work"])
+async def test_a_checkpoint_follows_within_a_second(
+    ports: Ports, leases: Leases, monkeypatch: pytest.MonkeyPatch, calm_seconds: float
+) -> None:
+    """After a commit the log's checkpoint is there within a second, whatever went before."""
+    monkeypatch.setattr(module, "CALM_SECONDS", calm_seconds)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 60)
     took: list[float] = []
     async with sequencing(ports, leases):
-        for number in range(1, 4):
+        for _ in range(3):
+            before = await size_of(ports, "soon")
             await commit(ports, "soon")
             started = monotonic()
-            await signed(ports, "soon", size=number)
+            await signed(ports, "soon", size=before + 1)
             took.append(monotonic() - started)
 
     # Another may have this machine for a moment.
