@@ -74,8 +74,9 @@ class SequencerWorker:
     async def _work(self) -> None:
         """Sequence all that waits, and sign when that is due."""
         try:
+            # Also amid a backlog: a log that is behind must not keep the others from being signed.
             while await self._sequence():
-                pass
+                await self._sign()
             await self._sign()
         except ConflictError:
             self._conflicts += 1

@@ -81,6 +81,22 @@ async def _subscription_update(world: World) -> Json:
     return {"subscription": subscription, "update_mask": "filter,acknowledgeTimeout,displayName"}
 
 
+async def _signed_log(world: World) -> Json:
+    await world.signed()
+    return {"parent": world.tenant}
+
+
+async def _inclusion(world: World) -> Json:
+    size = await world.signed()
+    log = {"parent": world.tenant, "endPosition": 1}
+    first = (await world.call("AuditService/ExportLedger", log))["entries"][0]
+    return {"entry": first["name"], "size": size}
+
+
+async def _growth(world: World) -> Json:
+    return {"parent": world.tenant, "firstSize": 1, "secondSize": await world.signed()}
+
+
 async def _plan(world: World) -> str:
     name: str = (await world.sweep())["name"]
     return name
@@ -112,6 +128,11 @@ CASES: Mapping[str, Case] = {
     "AuditService/ListLedgerEntries": _plain(
         lambda w: {"parent": w.tenant, "subject": w.end_user, "page_size": 2}
     ),
+    "AuditService/GetLedgerEntry": _of("name", World.entry),
+    "AuditService/ExportLedger": _signed_log,
+    "AuditService/GetCheckpoint": _signed_log,
+    "AuditService/GetInclusionProof": _inclusion,
+    "AuditService/GetConsistencyProof": _growth,
     "AuditService/ListKeys": _plain(lambda _: {}),
     "AuditService/OpenCommitment": _of("entry", World.entry, reason="a complaint"),
     "AuditService/VerifyDeletion": _plain(lambda w: {"subject": w.end_user}),

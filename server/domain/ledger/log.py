@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from server.domain.errors import SealedContentCorruptError
 from server.domain.ledger.checkpoint import CHECKPOINTS, Checkpoint
 from server.domain.ledger.entry import LEDGER
 from server.domain.ledger.heads import (
@@ -68,6 +69,7 @@ class Log:
 
         Raises:
             BeyondLogError: it has not reached that size.
+            SealedContentCorruptError: what is stored of it isn't whole.
         """
         return (await self._hashes(tenant, size, [peaks(0, size)]))[0]
 
@@ -99,7 +101,11 @@ class Log:
         hashes: dict[Node, bytes] = {}
         for height, block in sorted({_block(node) for nodes in parts for node in nodes}):
             hashes |= await self._kept(tenant, height, block)
-        return [joined([_computed(node, hashes) for node in nodes]) for nodes in parts]
+        try:
+            return [joined([_computed(node, hashes) for node in nodes]) for nodes in parts]
+        except KeyError:
+            # Somebody has altered the database: a log that has a size has all below it.
+            raise SealedContentCorruptError from None
 
     async def _kept(self, tenant: str, height: int, block: int) -> dict[Node, bytes]:
         """Return the kept hashes of one block that exist, *height* blocks above the leaves."""
