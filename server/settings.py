@@ -195,8 +195,8 @@ class Settings(BaseSettings):
     commit_in_flight: int = Field(default=2, ge=1, le=64)
     """Most transactions that are committed at a time"""
 
-    idempotency_days: int = Field(default=30, ge=1, le=3650)
-    """Time for which the outcome of a `request_id` is kept, in days"""
+    idempotency_days: int = Field(default=30, ge=7, le=3650)
+    """Time for which the outcome of a `request_id` is kept, in days; callers count on 7"""
 
     catalogue_refresh_ms: int = Field(default=500, ge=10, le=60_000)
     """Time after which another server's catalogue change is seen, at most, in ms"""
@@ -276,8 +276,14 @@ class Settings(BaseSettings):
         if isinstance(value, SecretStr):
             return masked(value.get_secret_value())
         if value is self.mongod_args:
-            return shlex.join(self.mongod_args) or "unset"
+            return " ".join(_option(word) for word in self.mongod_args) or "unset"
         return "unset" if value is None else str(value)
+
+
+def _option(word: str) -> str:
+    """Return *word* if it is an option's name: any value can be a password."""
+    name, equals, _ = word.partition("=")
+    return f"{name}{equals and '=***'}" if name.startswith("-") else "***"
 
 
 def masked(uri: str) -> str:

@@ -103,6 +103,17 @@ def test_each_problem_renders_as_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert all(re.fullmatch(r"error: PRIVACYRIGHTS_\w+: must .* – mend: .*", x) for x in lines)
 
 
+def test_arguments_are_shown_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password may be an argument of the database's program: names of options are shown only."""
+    given = "--tlsCertificateKeyFilePassword canary --quiet --setParameter=x=canary"
+    monkeypatch.setenv("PRIVACYRIGHTS_MONGOD_ARGS", given)
+
+    (shown,) = [line for line in Settings.load().shown() if "MONGOD_ARGS" in line]
+
+    assert "canary" not in shown
+    assert "--tlsCertificateKeyFilePassword *** --quiet --setParameter=***" in shown
+
+
 @pytest.mark.parametrize(
     "name",
     ["Example.org", "-", "a b", "example.org/", "example.org/tenants", "x" * 201, "exämple"],

@@ -256,6 +256,18 @@ async def test_opening_is_an_entry(channel: grpc.aio.Channel, clock: SteppingClo
     assert "COMMITMENT_MISSING" == (await refused(opened(channel, newest.name))).reason
 
 
+async def test_the_reason_does_not_say_who_it_is(channel: grpc.aio.Channel) -> None:
+    """The ledger keeps the reason for ever, beside the reference: the person's id isn't in it."""
+    who, entry = await record_of(channel)
+
+    refusal = await refused(opened(channel, entry.name, f"about {who.subject_id}"))
+
+    assert ("FIELD_INVALID", ("reason",)) == (refusal.reason, refusal.fields)
+    assert "ledger.commitment_opened" not in {
+        each.type for each in await entries(channel, who.tenant)
+    }
+
+
 async def test_what_was_replaced_is_checked_by_who_has_it(channel: grpc.aio.Channel) -> None:
     """Of a replaced record the salt alone is given; who kept the content can still check it."""
     who, entry = await record_of(channel)

@@ -89,6 +89,38 @@ async def test_request_id_names_nobody(who: str, logged: Logged) -> None:
     assert CANARY not in str(logged())
 
 
+@pytest.mark.parametrize("id", [CANARY.upper(), f"grant-{CANARY}-1", f"x.{CANARY}"])
+async def test_request_id_holds_nobody(id: str, logged: Logged) -> None:
+    """Somebody's id is not hidden by what stands around it, or by its case."""
+    request = records_pb.PutRecordRequest(subject=SUBJECT, request_id=id)
+
+    async with small_server(Records()) as served:
+        told = await refused(
+            served.channel, path("RecordsService", "PutRecord"), request.SerializeToString()
+        )
+
+    assert ("request_id",) == told.fields
+    assert CANARY not in str(logged()).lower()
+
+
+@pytest.mark.parametrize(
+    ("subject_id", "id"),
+    [("1", "grant-1"), ("4711", "x-4711-y"), ("marie", "summarie-1"), ("marie", "marielle")],
+)
+async def test_what_stands_there_by_chance_is_taken(subject_id: str, id: str) -> None:
+    """A short id, and one that is only a part of a word, tell of nobody."""
+    request = records_pb.PutRecordRequest(
+        subject=types_pb2.Subject(tenant=TENANT, subject_id=subject_id), request_id=id
+    )
+
+    async with small_server(Records()) as served:
+        await responses(
+            served.channel, path("RecordsService", "PutRecord"), request.SerializeToString()
+        )
+
+    assert [id] == [line["request_id"] for line in served.lines]
+
+
 async def test_other_fields_may_be_equal() -> None:
     """A request id that only happens to stand elsewhere too is none of that."""
     request = records_pb.PutRecordRequest(

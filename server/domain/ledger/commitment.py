@@ -92,6 +92,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
         {
             "catalogue.change_applied",
             "chatbot.deleted",
+            "consent.visitor_linked",
             "contact.deleted",
             "inquiry.closed",
             "instruction.data_erased",

@@ -9,7 +9,7 @@ item of a batch fails. And what holds everywhere, so that no field repeats it:
   no names but a `Subject`, and a `subject_reference` in everything that is given out.
 - Times end in `_time` and are UTC at millisecond precision; days end in `_date` (RFC 3339).
 - `request_id` makes a repeat harmless (AIP-155): 1–64 of A-Z a-z 0-9 . _ -; a UUID is best. A repeat
-  within 7 days returns the first outcome. It is logged: one that is the subject's id is refused.
+  within 7 days returns the first outcome. It is logged: one that has the subject's id is refused.
 - `consistency_token` in a response is for the `consistency` of a later read, which then sees at
   least that write.
 - Lists come in pages (AIP-158); a page token belongs to one list with one filter.
