@@ -17,7 +17,12 @@ async def found(harness: Harness, fault: Fault) -> set[str]:
     """Return the kinds of what the harness finds first, within a few rounds."""
     await harness.begin()
     for _ in range(MOST_ROUNDS):
-        if findings := await harness.round(fault):
+        try:
+            findings = await harness.round(fault)
+        except TimeoutError:
+            # What was lost may be what a repeat needs, so that it is refused for ever.
+            findings = await harness.audit()
+        if findings:
             return {finding.partition(" ")[0] for finding in findings}
     return set()
 
