@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from server.domain.change import Change, Once
 from server.domain.errors import ConcurrentChangeError, ConflictError, DomainError
+from server.domain.turns import contested
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.change import Committed, Write
     from server.domain.ledger import Entry
-    from server.domain.ports import Committer, Keyring, Reader
+    from server.domain.ports import Ports
 
 OutcomeT = TypeVar("OutcomeT")
 
@@ -37,11 +39,12 @@ class Decision(Generic[OutcomeT]):
 class Commands:
     """Runs decisions against the state that they were made on."""
 
-    def __init__(self, reader: Reader, committer: Committer, keyring: Keyring) -> None:
-        """Commit through *committer* and look for earlier outcomes through *reader*."""
-        self._reader = reader
-        self._committer = committer
-        self._keyring = keyring
+    def __init__(self, ports: Ports) -> None:
+        """Decide and commit through *ports*."""
+        self._reader = ports.reader
+        self._committer = ports.committer
+        self._keyring = ports.keyring
+        self._turns = ports.turns
 
     async def run(
         self,
@@ -51,6 +54,9 @@ class Commands:
         decide: Callable[[], Awaitable[Decision[OutcomeT]]],
     ) -> Committed[OutcomeT]:
         """Decide and commit; decide again while others change what was read.
+
+        Calls of this server that clash decide one after the other from then on, so that only
+        other servers can be in their way.
 
         A repeat of *call* returns the outcome of the first, also when the decision would be
         refused now – after an erasure, for example. That is looked up only when it matters:
@@ -62,23 +68,25 @@ class Commands:
             ConcurrentChangeError: others changed the same thing again and again.
         """
         key, fingerprint = self._mark(call, tenant)
-        for _ in range(MAX_ATTEMPTS):
-            try:
-                decision = await decide()
-            except DomainError:
-                earlier = await self._reader.outcome(key, fingerprint, outcome)
-                if earlier is None:
-                    raise
-                return earlier
-            change = Change(
-                writes=decision.writes,
-                entries=decision.entries,
-                once=Once(key=key, fingerprint=fingerprint, outcome=decision.outcome),
-            )
-            try:
-                return await self._committer.commit(change, outcome)
-            except ConflictError:
-                continue
+        with self._turns.turn() as turn:
+            for _ in range(MAX_ATTEMPTS):
+                try:
+                    decision = await decide()
+                except DomainError:
+                    earlier = await self._reader.outcome(key, fingerprint, outcome)
+                    if earlier is None:
+                        raise
+                    return earlier
+                documents = contested(decision.writes)
+                if not turn.must_wait_for(documents):
+                    change = Change(
+                        writes=decision.writes,
+                        entries=decision.entries,
+                        once=Once(key=key, fingerprint=fingerprint, outcome=decision.outcome),
+                    )
+                    with suppress(ConflictError):
+                        return await self._committer.commit(change, outcome)
+                await turn.take(documents)
         raise ConcurrentChangeError
 
     async def earlier(

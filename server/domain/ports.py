@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from server.domain.turns import Turns
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
@@ -267,3 +269,4 @@ class Ports:
     keyring: Keyring
     clock: Clock
     ids: Ids
+    turns: Turns = field(default_factory=Turns)

@@ -37,7 +37,7 @@ class Registration:
         """Work on *ports*."""
         self._ports = ports
         self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def register(
         self, call: Call, who: SubjectId, *, event_time: datetime | None

@@ -98,7 +98,7 @@ class Tenants:
     def __init__(self, ports: Ports) -> None:
         """Work on *ports*."""
         self._ports = ports
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def create(
         self, call: Call, *, tenant: str, display_name: str, time_zone: str

@@ -28,7 +28,6 @@ from server.storage.failures import TransactionAbortedError, WriteRefusedError
 from server.storage.gathering import Gathering
 from server.storage.pending import Compiler, Pending, Receipt, Target
 from server.storage.place import Place
-from server.storage.turns import TURN_SECONDS, Turns
 
 E = TypeVar("E")
 
@@ -83,13 +82,10 @@ class MongoCommitter:
         *,
         limits: CommitLimits = CommitLimits(),
         wake: Callable[[Iterable[Place]], None] = lambda _: None,
-        turn_seconds: float = TURN_SECONDS,
     ) -> None:
         """Commit through *driver*, and *wake* who waits for the places that were written.
 
         *clock* must be the system's: the database forgets idempotency records by its own.
-        Of those who lost the same document, the next waits *turn_seconds* at most for the
-        one before to decide again.
         """
         self._driver = driver
         self._layout = layout
@@ -101,7 +97,6 @@ class MongoCommitter:
         self._queue: deque[Pending] = deque()
         self._claims: dict[Target, Pending] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turns = Turns(turn_seconds=turn_seconds)
         self._in_flight = 0
         self._held_up = 0
         self._unanswered = 0
@@ -141,7 +136,6 @@ class MongoCommitter:
     async def drain(self, seconds: float) -> bool:
         """Take no more changes, finish those taken, and tell whether all were within *seconds*."""
         self._is_closed = True
-        self._turns.end()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         return not self._tasks and not self._queue
@@ -207,23 +201,14 @@ class MongoCommitter:
             for target in pending.expected:
                 del self._claims[target]
             self._unanswered -= pending.size
-            self._turns.settled(pending.expected)
             for rival in pending.rivals:
-                lost = rival.lost_to(pending)
-                if lost is None:
-                    waiting.append(rival)
+                if rival.has_lost_to(pending):
+                    # What it was decided on has changed: it isn't even tried.
+                    self._unanswered -= rival.size
+                    rival.fail(ConflictError())
                 else:
-                    self._refuse(rival, lost)
+                    waiting.append(rival)
         self._queue.extendleft(reversed(waiting))
-
-    def _refuse(self, stale: Pending, lost: Target) -> None:
-        """Have *stale* decided again without trying it: what it was decided on has changed."""
-        self._unanswered -= stale.size
-        stale.forget()
-        if self._is_closed:
-            stale.fail(ConflictError())
-        else:
-            self._turns.line_up(lost, stale)
 
     async def _settle(self, batch: list[Pending]) -> None:
         """Answer every change of *batch*."""

@@ -93,22 +93,17 @@ class Pending:
         if not self.answer.done():
             self.answer.set_exception(error)
 
-    def lost_to(self, rival: Pending) -> Target | None:
-        """Return the document that *rival* has changed in the very version expected here, if any.
+    def has_lost_to(self, rival: Pending) -> bool:
+        """Tell whether *rival* has changed a document in the very version expected here.
 
         A repeat of *rival* has lost nothing: it gets its answer.
         """
         if not rival.is_durable or self._repeats(rival):
-            return None
-        return next((t for t, v in self.expected.items() if rival.expected.get(t) == v), None)
+            return False
+        return any(rival.expected.get(t) == v for t, v in self.expected.items())
 
     def _repeats(self, other: Pending) -> bool:
         return self.once is not None and other.once is not None and self.once.key == other.once.key
-
-    def forget(self) -> None:
-        """Give free what was to be sent, of a change that won't be."""
-        for content in (self.inserts, self.replaces, self.deletes, self.purges):
-            content.clear()
 
     @property
     def places(self) -> set[Place]:

@@ -13,16 +13,13 @@ import pytest
 from server.domain.change import Insert
 from server.domain.clock import SystemClock
 from server.domain.errors import ConflictError, LimitExceededError, StorageUnavailableError
-from server.domain.subject import Subject
 from server.storage.collections import Layout
 from server.storage.committer import CommitLimits, MongoCommitter
 from server.storage.driver import MAX_DOCUMENT_BYTES, Driver
 from server.storage.failures import TransactionAbortedError
 from server.storage.leases import Leases
 from server.storage.place import Place
-from server.storage.reader import MongoReader
 from server.storage.schema import Schema
-from server.storage.waking import Waking
 from tests.contract.breakage import Gate, Tampered, Wrapped, gate
 from tests.contract.samples import NOTES, SUBJECTS, Answer, adding, change, note, person, renewing
 from tests.writes import Commands
@@ -40,16 +37,10 @@ class Bench:
         self.driver = driver
         self.layout = layout
 
-    def committer(self, *, turn_seconds: float = 60, **limits: Any) -> MongoCommitter:
+    def committer(self, **limits: Any) -> MongoCommitter:
         """Return a committer behind the gate."""
         tampered: Any = Tampered(self.driver, self.gate)
-        return MongoCommitter(
-            tampered,
-            self.layout,
-            SystemClock(),
-            limits=CommitLimits(**limits),
-            turn_seconds=turn_seconds,
-        )
+        return MongoCommitter(tampered, self.layout, SystemClock(), limits=CommitLimits(**limits))
 
     def transactions(self) -> list[int]:
         """Return how many ledger entries each transaction inserted."""
@@ -104,7 +95,7 @@ async def test_what_waits_is_limited_and_its_room_is_given_back(bench: Bench) ->
 async def test_the_room_of_those_who_lost_is_given_back(bench: Bench) -> None:
     """Whoever is refused without having been tried takes no room any more either."""
     ada = person(bench.tenant)
-    committer = bench.committer(turn_seconds=0.01, waiting_bytes=8000)
+    committer = bench.committer(waiting_bytes=8000)
     bench.gate.opened.set()
     await committer.commit(change(bench.tenant, Insert(SUBJECTS, ada)), Answer)
 
@@ -202,91 +193,10 @@ async def test_who_is_stale_for_sure_is_not_tried(bench: Bench) -> None:
     await committer.commit(change(bench.tenant, Insert(SUBJECTS, ada)), Answer)
     before = len(bench.commands.named("update"))
 
-    winner, *losers = [
-        asyncio.create_task(committer.commit(renewing(ada), Answer)) for _ in range(5)
-    ]
-    await winner
-    with pytest.raises(ConflictError):
-        await losers[0]
-
-    assert 1 == len(bench.commands.named("update")) - before
-    assert await committer.drain(5)
-    await asyncio.wait(losers)
-
-
-async def test_those_who_lost_are_told_in_turn(bench: Bench) -> None:
-    """The next loser is told when the one before has committed, and not earlier."""
-    ada = person(bench.tenant)
-    committer = bench.committer()
-    bench.gate.opened.set()
-    await committer.commit(change(bench.tenant, Insert(SUBJECTS, ada)), Answer)
-    winner, first, second, gone, last = [
-        asyncio.create_task(committer.commit(renewing(ada), Answer)) for _ in range(5)
-    ]
-    await winner
-    await asyncio.wait((first,))
-    assert not second.done()
-
-    gone.cancel()
-    ada = replace(ada, version=2)
-    await committer.commit(renewing(ada), Answer)
-    await asyncio.wait((second,))
-    assert not last.done()
-    await committer.commit(renewing(replace(ada, version=3)), Answer)
-
-    await asyncio.wait((last,))
-    assert isinstance(last.exception(), ConflictError)
-
-
-async def test_who_gave_up_keeps_nobody_waiting(bench: Bench) -> None:
-    """A turn that nobody takes is over after a while."""
-    ada = person(bench.tenant)
-    committer = MongoCommitter(bench.driver, bench.layout, SystemClock(), turn_seconds=0.01)
-    await committer.commit(change(bench.tenant, Insert(SUBJECTS, ada)), Answer)
-
-    results = await asyncio.gather(
-        *(committer.commit(renewing(ada), Answer) for _ in range(6)), return_exceptions=True
+    winner, *losers = await asyncio.gather(
+        *(committer.commit(renewing(ada), Answer) for _ in range(5)), return_exceptions=True
     )
 
-    assert 5 == sum(isinstance(each, ConflictError) for each in results)
-
-
-async def test_draining_tells_those_who_are_in_line(bench: Bench) -> None:
-    """A server that stops leaves nobody in line."""
-    ada = person(bench.tenant)
-    committer = bench.committer()
-    bench.gate.opened.set()
-    await committer.commit(change(bench.tenant, Insert(SUBJECTS, ada)), Answer)
-    tasks = [asyncio.create_task(committer.commit(renewing(ada), Answer)) for _ in range(4)]
-    await tasks[0]
-
-    assert await committer.drain(5)
-
-    done, _ = await asyncio.wait(tasks, timeout=5)
-    assert 4 == len(done)
-
-
-async def test_forty_decisions_about_one_person_all_hold(bench: Bench) -> None:
-    """Nobody needs more than three attempts, however many decide at once."""
-    ada = person(bench.tenant)
-    committer = MongoCommitter(bench.driver, bench.layout, SystemClock(), turn_seconds=60)
-    reader = MongoReader(bench.driver, bench.layout, Waking(bench.driver))
-    await committer.commit(change(bench.tenant, Insert(SUBJECTS, ada)), Answer)
-
-    async def attempts() -> int:
-        for attempt in itertools.count(1):
-            found = await reader.get(SUBJECTS, bench.tenant, ada.id, Subject)
-            assert found is not None
-            try:
-                await committer.commit(renewing(found), Answer)
-            except ConflictError:
-                continue
-            return attempt
-        raise AssertionError
-
-    needed = await asyncio.gather(*(attempts() for _ in range(40)))
-
-    assert 3 >= max(needed)
-    last = await reader.get(SUBJECTS, bench.tenant, ada.id, Subject)
-    assert last is not None
-    assert 41 == last.version
+    assert not isinstance(winner, Exception)
+    assert [ConflictError] * 4 == [type(loser) for loser in losers]
+    assert 1 == len(bench.commands.named("update")) - before

@@ -128,7 +128,7 @@ class Contacts:
         """Work on *ports*, for *tenants*."""
         self._ports = ports
         self._tenants = tenants
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def set(
         self, call: Call, *, tenant: str, post: Post, reach: Reach

@@ -46,7 +46,7 @@ class Inquiries:
         """Work on *ports*, for *tenants*."""
         self._ports = ports
         self._tenants = tenants
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def open(self, call: Call, new: NewInquiry) -> Committed[InquiryChanged]:
         """Open an inquiry.

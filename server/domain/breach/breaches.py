@@ -58,7 +58,7 @@ class Breaches:
         self._ports = ports
         self._catalogues = catalogues
         self._affected = Affected(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def report(self, call: Call, facts: Facts, scope: Scope) -> Committed[BreachChanged]:
         """Record a breach and make a notice for each affected tenant and regime, in one change.

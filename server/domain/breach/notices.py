@@ -89,7 +89,7 @@ class Notices:
         """Work on *ports*, for *tenants*."""
         self._ports = ports
         self._tenants = tenants
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def list(
         self,

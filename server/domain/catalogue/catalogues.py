@@ -113,7 +113,7 @@ class Catalogues:
     def __init__(self, ports: Ports) -> None:
         """Work on *ports*; empty until the first `refresh`."""
         self._ports = ports
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
         self.current = Catalogue(id="", tenant=PLATFORM)
 
     async def refresh(self) -> None:

@@ -86,7 +86,7 @@ class Instructions:
         self._ports = ports
         self._tenants = tenants
         self._catalogues = catalogues
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def record(
         self,

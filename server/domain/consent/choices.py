@@ -44,7 +44,7 @@ class CookieChoices:
         self._ports = ports
         self._catalogues = catalogues
         self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def record(
         self, call: Call, choices: Sequence[NewDecision]

@@ -54,7 +54,7 @@ class Consents:
         self._ports = ports
         self._catalogues = catalogues
         self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def record(self, call: Call, new: NewDecision) -> Committed[ConsentRecorded]:
         """Add one decision to the subject's history.

@@ -67,7 +67,7 @@ class Visitors:
         self._ports = ports
         self._catalogues = catalogues
         self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def link(
         self, call: Call, account: SubjectId, visitor: SubjectId, act: Act

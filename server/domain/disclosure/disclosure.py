@@ -200,7 +200,7 @@ class Disclosures:
         self._instructions = instructions
         self._recipients = recipients
         self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def record(self, call: Call, new: NewDisclosure) -> Committed[DisclosureRecorded]:
         """Record that *new* is given.

@@ -129,7 +129,7 @@ class Recipients:
         """Work on *ports*, with the purposes of *catalogues*."""
         self._ports = ports
         self._catalogues = catalogues
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def create(self, call: Call, new: Recipient) -> Committed[Recipient]:
         """Register *new*, whose `create_time` is set here.

@@ -72,7 +72,7 @@ class Subscriptions:
         self._ports = ports
         self._tenants = tenants
         self._log = FeedLog(ports.reader)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def create(self, call: Call, new: NewSubscription) -> Committed[Subscription]:
         """Create a subscription whose cursors stand where it begins.

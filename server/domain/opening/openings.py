@@ -45,7 +45,7 @@ class Openings:
         self._ports = ports
         self._audit = audit
         self._kept = Kept(ports, rooms)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def open(self, call: Call, id: str, *, name: str, reason: str) -> Opened:
         """Return what opens the commitment of the entry *id*, once the ledger tells why.

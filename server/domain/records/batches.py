@@ -64,7 +64,7 @@ class RecordBatches:
         self._ports = ports
         self._tenants = tenants
         self._records = records
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def put(
         self, call: Call, tenant: str, asked: Sequence[NewRecord | DomainError]

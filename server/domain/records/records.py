@@ -83,7 +83,7 @@ class Records:
         self._catalogues = catalogues
         self._instructions = instructions
         self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def put(self, call: Call, new: NewRecord) -> Committed[RecordPut]:
         """Keep *new*, in place of the record with the same category and key if there is one.

@@ -177,7 +177,7 @@ class Interactions:
         self._ports = ports
         self._tenants = tenants
         self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def record(self, call: Call, new: NewInteraction) -> Committed[InteractionRecorded]:
         """Record one interaction; it makes the subject known.

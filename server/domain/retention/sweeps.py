@@ -53,7 +53,7 @@ class Sweeps:
         self._ports = ports
         self._planning = planning
         self._execution = execution
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def plan(self, call: Call, role: Role, only_tenant: str) -> Committed[Sweep]:
         """Work out whom a sweep of *role* would destroy now, of one tenant or of all ("").

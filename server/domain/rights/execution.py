@@ -51,7 +51,7 @@ class RightsExecution:
         self._documents = documents
         self._exports = exports
         self._erasures = erasures
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def execute(self, call: Call, *, tenant: str, request: str) -> Committed[RightsRequest]:
         """Do what *request* asks for, to the life of the subject that it was received for.

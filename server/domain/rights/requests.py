@@ -122,7 +122,7 @@ class RightsRequests:
         self._ports = ports
         self._tenants = tenants
         self._subjects = Subjects(ports)
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def create(self, call: Call, new: NewRequest) -> Committed[RightsRequest]:
         """Receive a request; its clock runs from the time the person asked.

@@ -79,7 +79,7 @@ class UnansweredMessages:
         """Work on *ports*, for *tenants*."""
         self._ports = ports
         self._tenants = tenants
-        self._commands = Commands(ports.reader, ports.committer, ports.keyring)
+        self._commands = Commands(ports)
 
     async def submit(self, call: Call, new: Submission) -> None:
         """Have the messages of *new* wait for their release.
