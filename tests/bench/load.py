@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import structlog
 import uvloop
 
 CALLERS = 64
@@ -65,7 +66,8 @@ async def measure(call: CallOnce, seconds: float) -> Measured:
 
 
 def run(main: Awaitable[Any]) -> None:
-    """Run *main* on the event loop that the server uses, too."""
+    """Run *main* on the event loop that the server uses, too; standard output is for figures."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
     async def awaited() -> None:
         await main
