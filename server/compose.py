@@ -29,6 +29,9 @@ from server.domain.consent.choices import CookieChoices
 from server.domain.consent.consents import Consents
 from server.domain.consent.receipts import Receipts
 from server.domain.consent.visitors import Visitors
+from server.domain.directives.activation import Activation
+from server.domain.directives.carrying_out import CarryingOut
+from server.domain.directives.directives import Directives
 from server.domain.disclosure.disclosure import Disclosures
 from server.domain.disclosure.recipients import Recipients
 from server.domain.errors import StorageUnavailableError
@@ -66,6 +69,7 @@ from server.handlers.breach import BreachHandler
 from server.handlers.catalogue import CatalogueHandler
 from server.handlers.catalogue_file import apply_first_catalogue
 from server.handlers.consent import ConsentHandler
+from server.handlers.directive import DirectiveHandler
 from server.handlers.disclosure import DisclosureHandler
 from server.handlers.feed import FeedHandler
 from server.handlers.records import RecordsHandler
@@ -135,6 +139,8 @@ class Services:
     sweeps: Sweeps
     recipients: Recipients
     disclosures: Disclosures
+    directives: Directives
+    activation: Activation
     inquiries: Inquiries
     contacts: Contacts
     compliance_gaps: ComplianceGaps
@@ -158,7 +164,8 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
     rights = RightsRequests(ports, tenants)
     exports = Exports(ports, rights)
     anchors = Anchors(ports, tenants, catalogues)
-    documents = AccessDocuments(ports, tenants, catalogues, anchors)
+    directives = Directives(ports, catalogues)
+    documents = AccessDocuments(ports, tenants, catalogues, anchors, directives)
     destruction = Destruction(ports, anchors, erasures)
     subscriptions = Subscriptions(ports, tenants)
     return Services(
@@ -173,13 +180,22 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
         erasures=erasures,
         rights=rights,
         exports=exports,
-        rights_execution=RightsExecution(ports, rights, documents, exports, erasures),
+        rights_execution=RightsExecution(
+            ports,
+            rights,
+            documents,
+            exports,
+            erasures=erasures,
+            carrying_out=CarryingOut(ports),
+        ),
         records=Records(ports, catalogues, instructions),
         interactions=Interactions(ports, tenants),
         anchors=anchors,
         sweeps=Sweeps(ports, Planning(ports, tenants, anchors), Execution(ports, destruction)),
         recipients=recipients,
         disclosures=Disclosures(ports, catalogues, recipients, instructions),
+        directives=directives,
+        activation=Activation(ports, tenants, catalogues, directives, rights),
         inquiries=Inquiries(ports, tenants),
         contacts=contacts,
         compliance_gaps=ComplianceGaps(ports, tenants, catalogues, contacts),
@@ -203,6 +219,7 @@ def _openings(services: Services, ports: Ports) -> Openings:
         notices=services.notices,
         recipients=services.recipients,
         disclosures=services.disclosures,
+        directives=services.directives,
         sweeps=services.sweeps,
     )
     return Openings(ports, services.audit, rooms)
@@ -225,6 +242,7 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             services.receipts,
             clock=ports.clock,
         ),
+        DirectiveHandler(services.directives, services.activation, ports.clock),
         DisclosureHandler(services.recipients, services.disclosures, ports.clock),
         FeedHandler(services.subscriptions, services.feed, services.lags, ports.clock),
         RecordsHandler(

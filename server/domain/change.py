@@ -35,6 +35,8 @@ class Kind(StrEnum):
     NOTICES = "notices"
     REVOCATIONS = "revocations"
     DISCLOSURES = "disclosures"
+    DIRECTIVES = "directives"
+    DIRECTIVE_VERSIONS = "directive_versions"
 
     TENANTS = "tenants"
     CHATBOTS = "chatbots"

@@ -28,6 +28,7 @@ class Summary:
     create_time: datetime
     erase_time: datetime | None
     is_restricted: bool
+    death_record_time: datetime | None = None
 
 
 class Registration:
@@ -87,4 +88,5 @@ def summary(subject: Subject) -> Summary:
         create_time=subject.created_time,
         erase_time=subject.erased_time,
         is_restricted=bool(subject.restriction),
+        death_record_time=subject.death.time if subject.death else None,
     )

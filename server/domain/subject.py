@@ -37,6 +37,27 @@ class ConsentState:
     expire_time: datetime | None = None
 
 
+class DeathEvidence(StrEnum):
+    """What proves a death."""
+
+    CERTIFICATE = "certificate"
+    DEED = "deed"
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """That a death is recorded, on which evidence, and in which capacity somebody reported it.
+
+    The digests are of what the caller keeps; `time` None: not recorded yet.
+    """
+
+    evidence: DeathEvidence
+    evidence_digest: str
+    capacity: str = ""
+    requester_digest: str = ""
+    time: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A person towards whom we have duties, known by a keyed reference only.
@@ -47,6 +68,8 @@ class Subject:
         sealed_id: the tenant's own id of the person, under the subject key.
         generation: counts the lives of the subject from 1; erasure ends one.
         entry: the ledger entry of the newest change, which decides what holds now.
+        death: that the person died; None as far as is known.
+        keep_until_date: until which day a directive in effect keeps data from retention, or "".
         previous_erasure_time: when the life before this one ended; None in the first.
     """
 
@@ -63,6 +86,8 @@ class Subject:
     consents: dict[str, ConsentState] = field(default_factory=dict[str, ConsentState])
     objections: dict[str, str] = field(default_factory=dict[str, str])
     restriction: str = ""
+    death: Death | None = None
+    keep_until_date: str = ""
     erased_time: datetime | None = None
     previous_erasure_time: datetime | None = None
 
@@ -98,5 +123,7 @@ class Subject:
             consents={},
             objections={},
             restriction="",
+            death=None,
+            keep_until_date="",
             erased_time=time,
         )

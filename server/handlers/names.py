@@ -80,6 +80,8 @@ notice = of_tenant("notices")
 """Parse `tenants/{tenant}/notices/{notice}`."""
 disclosure = of_tenant("disclosures")
 """Parse `tenants/{tenant}/disclosures/{disclosure}`."""
+directive = of_tenant("directives")
+"""Parse `tenants/{tenant}/directives/{directive}`."""
 contact = of_tenant("contacts")
 """Parse `tenants/{tenant}/contacts/{side}-{function}`."""
 inquiry = of_tenant("inquiries")

@@ -218,4 +218,5 @@ def _summary(summary: Summary) -> pb.SubjectSummary:
         create_time=timestamp(summary.create_time),
         erase_time=timestamp(summary.erase_time),
         restricted=summary.is_restricted,
+        death_record_time=timestamp(summary.death_record_time),
     )

@@ -18,6 +18,7 @@ from server.domain.rights.execution import EXECUTABLE, RightsExecution
 from server.domain.rights.exports import Exports
 from server.domain.rights.request import RightsRequest
 from server.domain.rights.requests import Filter, NewRequest, RightsRequests
+from server.domain.rights.terms import Right
 from server.domain.values import optional_sentence
 from server.handlers import names
 from server.handlers.fields import Fields
@@ -51,7 +52,7 @@ _FIELDS_NOT_BUILT = (
 _KINDS_NOT_BUILT = {
     right: f"kind.{pb.RightsRequestKind.Name(number)}"
     for number, right in RIGHTS.items()
-    if right not in EXECUTABLE
+    if right not in EXECUTABLE and right is not Right.COMMUNICATION
 }
 _NOT_BUILT_OF_REFUSAL = ("categories", "decided_by")
 
@@ -100,6 +101,8 @@ class SubjectRightsHandler:
             ),
             identity=(attested(fields, request.identity) if request.HasField("identity") else None),
         )
+        if new.right is Right.COMMUNICATION:
+            fields.wrong("kind", "must be another: COMMUNICATION comes from a directive only")
         if new.receive_time is not None and new.receive_time < LAW_APPLIES:
             fields.wrong("receive_time", f"must not be before {LAW_APPLIES:%Y-%m-%d}")
         fields.done()

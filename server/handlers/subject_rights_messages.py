@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from privacyrights.v1 import subject_rights_service_pb2 as pb
 from server.domain.rights.erasure import Erasure
-from server.domain.rights.request import Cause, Identity, Result, State, Transition
+from server.domain.rights.request import Cause, Identity, Requester, Result, State, Transition
 from server.domain.rights.requests import Readable
-from server.domain.rights.terms import Assurance, Ending, Ground, IdentityMethod, Right
+from server.domain.rights.terms import Assurance, Capacity, Ending, Ground, IdentityMethod, Right
 from server.handlers import names
 from server.handlers.fields import ROLE_NUMBERS, Fields
 from server.handlers.times import timestamp
 
 RIGHTS = {pb.RightsRequestKind.Value(f"RIGHTS_REQUEST_KIND_{each.name}"): each for each in Right}
 STATES = {pb.RightsRequestState.Value(f"RIGHTS_REQUEST_STATE_{each.name}"): each for each in State}
+CAPACITIES = {
+    pb.RequesterCapacity.Value(f"REQUESTER_CAPACITY_{each.name}"): each for each in Capacity
+}
 GROUNDS = {pb.RefusalGround.Value(f"REFUSAL_GROUND_{each.name}"): each for each in Ground}
 """What the contract numbers, as the domain knows it."""
 
 _RIGHTS_OUT = {right: number for number, right in RIGHTS.items()}
 _STATES_OUT = {state: number for number, state in STATES.items()}
 _GROUNDS_OUT = {ground: number for number, ground in GROUNDS.items()}
+_CAPACITIES_OUT = {capacity: number for number, capacity in CAPACITIES.items()}
 _ASSURANCES = {
     pb.IdentityAssurance.Value(f"IDENTITY_ASSURANCE_{each.name}"): each for each in Assurance
 }
@@ -62,6 +66,9 @@ def encoded(readable: Readable) -> pb.RightsRequest:
         time_zone=request.time_zone,
         transitions=[_transition(each) for each in request.transitions],
         export_expire_time=timestamp(request.export_expire_time),
+        requester=_requester(request.requester) if request.requester else None,
+        categories=[f"categories/{id}" for id in request.categories],
+        directive=request.directive,
     )
 
 
@@ -82,6 +89,12 @@ def _identity(identity: Identity) -> pb.IdentityAttestation:
         assurance=_ASSURANCES_OUT[identity.assurance],
         method=_METHODS_OUT[identity.method],
         attest_time=timestamp(identity.time),
+    )
+
+
+def _requester(requester: Requester) -> pb.Requester:
+    return pb.Requester(
+        capacity=_CAPACITIES_OUT[requester.capacity], evidence_digest=requester.evidence_digest
     )
 
 

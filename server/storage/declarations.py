@@ -100,6 +100,16 @@ DECLARATIONS: dict[Kind, Declaration] = {
         },
         indexes=(_OF_SUBJECT,),
     ),
+    Kind.DIRECTIVES: Declaration(
+        required=("tenant", "version", "subject", "generation", "action", "state", "create_time"),
+        properties={**_PERSONAL, **_NO_PLAINTEXT, "action": _NAME, "state": _NAME},
+        indexes=(Index(("tenant", "subject", "-create_time", "_id")),),
+    ),
+    Kind.DIRECTIVE_VERSIONS: Declaration(
+        required=("tenant", "version", "subject", "generation", "action", "state"),
+        properties={**_PERSONAL, **_NO_PLAINTEXT, "action": _NAME, "state": _NAME},
+        indexes=(_OF_SUBJECT,),
+    ),
     Kind.SWEEPS: Declaration(
         required=("tenant", "version", "state", "plan_time"), properties=_PLATFORM
     ),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 
 from server.domain.call import Call
 from server.domain.change import Change, Delete, Purge, Replace, Table, Write
+from server.domain.directives.directive import history
 from server.domain.errors import ConflictError
 from server.domain.ledger import new_entry
 from server.domain.ports import Ports, Query
@@ -55,7 +56,8 @@ class PurgeWorker:
     What an erasure leaves, and why: the tombstone, the erasure and its certificate prove it and
     keep late writes out; requests show that they were answered; consent decisions show that
     what was done was allowed, which the controller must be able to show also afterwards (Art.
-    5(2), 7(1); 17(3)(e)); disclosures tell whom to inform of the erasure (Art. 19). All of them
+    5(2), 7(1); 17(3)(e)); disclosures tell whom to inform of the erasure (Art. 19); directives
+    show that they were carried out, without the history of their words. All of them
     name the person by reference only, and what is personal in them went with the key.
     """
 
@@ -112,7 +114,8 @@ class PurgeWorker:
         if len(batch) == BATCH:
             await self._commit(counted, [Delete(records(self._role), each) for each in batch])
             return
-        tables = (records(self._role), exports(self._role), interactions(self._role))
+        role = self._role
+        tables = (records(role), exports(role), interactions(role), history(role))
         life = (erasure.tenant, erasure.subject, erasure.generation)
         await self._commit(
             replace(counted, purged=purged),

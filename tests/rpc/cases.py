@@ -97,6 +97,41 @@ async def _growth(world: World) -> Json:
     return {"parent": world.tenant, "firstSize": 1, "secondSize": await world.signed()}
 
 
+async def _directive(world: World) -> str:
+    """Return a directive that says as much about people as one can."""
+    recorded = await world.call("DirectiveService/RecordDirective", await _wish(world))
+    name: str = recorded["directive"]["name"]
+    return name
+
+
+async def _wish(world: World) -> Json:
+    directive = {
+        "action": "DIRECTIVE_ACTION_COMMUNICATE",
+        "categories": [PROFILE],
+        "designated_person": CANARY,
+        "beneficiary": CANARY,
+    }
+    subject = await world.person("PROCESSOR")
+    return {"subject": subject, "directive": directive, "identity": LOGIN}
+
+
+async def _directive_update(world: World) -> Json:
+    directive = {"name": await _directive(world), "beneficiary": f"{CANARY} the younger"}
+    return {"directive": directive, "update_mask": "beneficiary", "identity": LOGIN}
+
+
+async def _death(world: World) -> Json:
+    wish = await _wish(world)
+    await world.call("DirectiveService/RecordDirective", wish)
+    return {
+        "subject": wish["subject"],
+        "evidence": "DEATH_EVIDENCE_CERTIFICATE",
+        "evidence_digest": "ab" * 32,
+        "requester": {"capacity": "REQUESTER_CAPACITY_HEIR", "evidence_digest": "cd" * 32},
+        "identity": LOGIN,
+    }
+
+
 async def _plan(world: World) -> str:
     name: str = (await world.sweep())["name"]
     return name
@@ -204,6 +239,14 @@ CASES: Mapping[str, Case] = {
             ]
         }
     ),
+    "DirectiveService/RecordDirective": _wish,
+    "DirectiveService/GetDirective": _of("name", _directive, reason="asked by the person"),
+    "DirectiveService/ListDirectives": _plain(
+        lambda w: {"subject": w.end_user, "reason": "asked by the person", "page_size": 1}
+    ),
+    "DirectiveService/UpdateDirective": _directive_update,
+    "DirectiveService/RevokeDirective": _of("name", _directive, identity=LOGIN),
+    "DirectiveService/ActivateDirectives": _death,
     "DisclosureService/CreateRecipient": _plain(lambda _: new_recipient()),
     "DisclosureService/GetRecipient": _plain(lambda w: {"name": w.recipient}),
     "DisclosureService/ListRecipients": _plain(lambda _: {"page_size": 1}),

@@ -156,8 +156,7 @@ async def test_repeat_adds_nothing(channel: grpc.aio.Channel) -> None:
     who = visitor(await new_tenant(channel))
 
     first, again = [
-        await choose(channel, who, {ANALYTICS: REFUSED}, request_id="once")
-        for _ in range(2)
+        await choose(channel, who, {ANALYTICS: REFUSED}, request_id="once") for _ in range(2)
     ]
 
     assert first.consent_decisions == again.consent_decisions

@@ -11,6 +11,8 @@ import pytest
 from server.domain.call import Call
 from server.domain.catalogue.catalogues import Catalogues
 from server.domain.clock import SteppingClock
+from server.domain.directives.carrying_out import CarryingOut
+from server.domain.directives.directives import Directives
 from server.domain.ports import Ports
 from server.domain.retention.anchors import Anchors
 from server.domain.rights.access import AccessDocuments
@@ -51,9 +53,15 @@ async def erasure(ports: Ports, sent: Commands, record_count: int) -> list[tuple
     """Return the commands that the erasure of somebody with so many records needs."""
     tenants, catalogues = Tenants(ports), Catalogues(ports)
     requests = RightsRequests(ports, tenants)
-    documents = AccessDocuments(ports, tenants, catalogues, Anchors(ports, tenants, catalogues))
+    anchors, directives = Anchors(ports, tenants, catalogues), Directives(ports, catalogues)
+    documents = AccessDocuments(ports, tenants, catalogues, anchors, directives)
     execution = RightsExecution(
-        ports, requests, documents, Exports(ports, requests), Erasures(ports)
+        ports,
+        requests,
+        documents,
+        Exports(ports, requests),
+        erasures=Erasures(ports),
+        carrying_out=CarryingOut(ports),
     )
     tenant = await new_tenant(ports)
     await new_life(ports, tenant, record_count=record_count)

@@ -15,6 +15,7 @@
     │   ├── rights           RightsRequestNotFoundError · ExportNotFoundError
     │   │                    CertificateNotFoundError
     │   ├── retention        SweepNotFoundError
+    │   ├── directives       DirectiveNotFoundError
     │   ├── disclosure       RecipientNotFoundError · DisclosureNotFoundError
     │   ├── feed             SubscriptionNotFoundError
     │   ├── breach           BreachNotFoundError · NoticeNotFoundError
@@ -84,6 +85,7 @@ from server.domain.errors.consent import (
     PurposeRoleMismatchError,
     TextNotPublishedError,
 )
+from server.domain.errors.directives import DirectiveNotFoundError
 from server.domain.errors.disclosure import (
     CommercialDisclosureError,
     DisclosureNotFoundError,
@@ -167,6 +169,7 @@ __all__ = [
     "ConsistencyTokenInvalidError",
     "ContactNotFoundError",
     "ControllerNotAuthorisedError",
+    "DirectiveNotFoundError",
     "DisclosureNotFoundError",
     "DomainError",
     "EtagMismatchError",

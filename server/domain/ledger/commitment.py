@@ -37,6 +37,7 @@ _DECISION = (
     "parental_authority",
     "evidence_digest",
 )
+_DIRECTIVE = ("action", "categories", "keep_until_date", "designated_person", "beneficiary")
 _MESSAGE = ("side", "author", "text")
 _REVIEW = ("reviewer", "approved", "note", "evidence_digest")
 
@@ -56,6 +57,8 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     "consent.refused": _DECISION,
     "consent.withdrawn": _DECISION,
     "contact.set": ("display_name", "address"),
+    "directive.recorded": _DIRECTIVE,
+    "directive.updated": _DIRECTIVE,
     "disclosure.recorded": ("recipient", "categories", "disclosure_time", "legal_demand"),
     "inquiry.answered": _MESSAGE,
     "inquiry.continued": _MESSAGE,
@@ -79,6 +82,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     "rights.request_authorised": ("authorised_by", "instruction"),
     "rights.request_created": ("right", "receive_time", "statement"),
     "rights.request_refused": ("ground", "explanation"),
+    "subject.death_recorded": ("evidence", "evidence_digest", "capacity", "requester_digest"),
     "tenant.created": ("display_name", "time_zone"),
 }
 """Type of entry → the members of the content that it commits to.
@@ -94,6 +98,10 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "chatbot.deleted",
             "consent.visitor_linked",
             "contact.deleted",
+            "directive.activated",
+            "directive.carried_out",
+            "directive.replaced",
+            "directive.revoked",
             "inquiry.closed",
             "instruction.data_erased",
             "instruction.revoked",
@@ -106,7 +114,9 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "rights.export_stored",
             "rights.exports_expired",
             "rights.identity_attested",
+            "rights.records_erased",
             "rights.request_completed",
+            "rights.request_superseded",
             "rights.request_withdrawn",
             "subject.registered",
             "unanswered_messages.deleted",
@@ -118,6 +128,8 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "breach.notice_read",
             "contact.listed",
             "contact.read",
+            "directive.listed",
+            "directive.read",
             "disclosure.listed",
             "disclosure.read",
             "inquiry.listed",

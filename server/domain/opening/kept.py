@@ -14,6 +14,7 @@ from server.domain.assistance.contacts import CONTACTS, Contact
 from server.domain.assistance.inquiry import INQUIRIES, Inquiry
 from server.domain.catalogue.instructions import INSTRUCTIONS, Instruction
 from server.domain.consent.consent import ConsentDecision, consents
+from server.domain.directives.directive import Directive, directives
 from server.domain.disclosure.disclosure import Disclosure, disclosures
 from server.domain.ports import Query
 from server.domain.records.minimisation import parsed
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from server.domain.catalogue.catalogues import Catalogues
     from server.domain.catalogue.instructions import Instructions
     from server.domain.change import Table
+    from server.domain.directives.directives import Directives
     from server.domain.disclosure.disclosure import Disclosures
     from server.domain.disclosure.recipients import Recipients
     from server.domain.ledger import Entry
@@ -62,6 +64,7 @@ class Rooms:
     breaches: Breaches
     notices: Notices
     recipients: Recipients
+    directives: Directives
     disclosures: Disclosures
     sweeps: Sweeps
 
@@ -125,6 +128,18 @@ class Kept:
         found = await self._get(disclosures(subject.role), entry, Disclosure)
         if found is not None:
             yield found, await self._rooms.disclosures.shown(subject, found)
+
+    async def directive(self, entry: Entry, subject: Subject) -> AsyncIterator[Sources]:
+        """Yield every state that a directive ever had, with its words; none of them changes."""
+        found = await self._get(directives(subject.role), entry, Directive)
+        if found is not None:
+            for state in await self._rooms.directives.versions(found):
+                yield (await self._rooms.directives.readable(state, subject)).words, state
+
+    async def death(self, _entry: Entry, subject: Subject) -> AsyncIterator[Sources]:
+        """Yield what was recorded of a death, which never changes."""
+        if subject.death is not None:
+            yield (subject.death,)
 
     async def request(self, entry: Entry, subject: Subject) -> AsyncIterator[Sources]:
         """Yield a request with its words."""
@@ -221,12 +236,15 @@ ABOUT_SUBJECTS: Mapping[str, Callable[[Kept, Entry, Subject], AsyncIterator[Sour
     "consent.granted": Kept.decision,
     "consent.refused": Kept.decision,
     "consent.withdrawn": Kept.decision,
+    "directive.recorded": Kept.directive,
+    "directive.updated": Kept.directive,
     "disclosure.recorded": Kept.disclosure,
     "interaction.recorded": Kept.interaction,
     "record.put": Kept.record,
     "rights.request_authorised": Kept.request,
     "rights.request_created": Kept.request,
     "rights.request_refused": Kept.request,
+    "subject.death_recorded": Kept.death,
 }
 
 ABOUT_NOBODY: Mapping[str, Callable[[Kept, Entry], AsyncIterator[Sources]]] = {

@@ -98,7 +98,12 @@ class Anchors:
             rule,
             counted_from(rule.anchor, last_day(activity, subject.generation), use),
             (await self._tenants.get(who.tenant)).time_zone,
-            Whom(subject.reference, subject.generation, bool(subject.restriction)),
+            Whom(
+                subject.reference,
+                subject.generation,
+                bool(subject.restriction),
+                subject.keep_until_date,
+            ),
         )
 
     async def due(

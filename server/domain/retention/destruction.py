@@ -13,7 +13,7 @@ from server.domain.commands import MAX_ATTEMPTS
 from server.domain.errors import ConflictError, DomainError, StorageUnavailableError
 from server.domain.ports import Query
 from server.domain.retention.activity import Activity, interactions, last_day
-from server.domain.retention.retention import counted_from, cutoff_date, use_of
+from server.domain.retention.retention import counted_from, cutoff_date, is_kept, use_of
 from server.domain.retention.sweep import Fate
 from server.domain.subject import Subject
 from server.domain.subjects import subjects
@@ -133,12 +133,15 @@ class Destruction:
     def is_due(self, order: Order, seen: Seen) -> bool:
         """Tell whether what was *seen* is to be destroyed: by the plan, and by the rule in force.
 
-        A restriction stands against it: the person may need the data (Art. 18(1)(b), (c)).
+        A restriction stands against it: the person may need the data (Art. 18(1)(b), (c)). So
+        does a directive in effect that keeps it.
         """
         day = counted_from(seen.rule.anchor, seen.own_day, use_of(seen.chatbots)).day
         now_due = cutoff_date(seen.rule, self._ports.clock.now(), order.planned.time_zone)
         is_over = bool(day) and day <= min(order.planned.cutoff_date, now_due)
-        return is_over and not seen.subject.restriction
+        zone = order.planned.time_zone
+        kept = is_kept(seen.subject.keep_until_date, self._ports.clock.now(), zone)
+        return is_over and not kept and not seen.subject.restriction
 
     async def _fate(
         self, order: Order, reference: str, generation: int, seen: Seen | None = None

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
+from zoneinfo import ZoneInfo
 
 from server.domain.catalogue.catalogue import Anchor
 from server.domain.periods import add_months, end_of_period, newest_ended
@@ -75,11 +76,15 @@ class Outcome(StrEnum):
 
 
 class Whom(NamedTuple):
-    """Whose retention is explained: reference, life, and whether processing is restricted."""
+    """Whose retention is explained: reference, life, and whether processing is restricted.
+
+    `keep_until_date` is the day until which a directive in effect keeps something, or "".
+    """
 
     reference: str
     generation: int
     is_restricted: bool
+    keep_until_date: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,12 @@ def due_time(rule: RetentionRule, anchor_date: str, zone: str) -> datetime:
     return end_of_period(date.fromisoformat(anchor_date), rule.months, zone)
 
 
+def is_kept(keep_until_date: str, now: datetime, zone: str) -> bool:
+    """Whether a directive still keeps what retention would destroy (Loi 78-17, Art. 85)."""
+    today = now.astimezone(ZoneInfo(zone)).date().isoformat()
+    return today <= keep_until_date
+
+
 def explained(rule: RetentionRule, counted: Counted, zone: str, whom: Whom) -> Retention:
     """Return what applies to *whom* in *zone*, with a sentence for people."""
     name = f"retentionRules/{rule.id}"
@@ -167,4 +178,10 @@ def explained(rule: RetentionRule, counted: Counted, zone: str, whom: Whom) -> R
         f"From {last + timedelta(days=1)} on, the next sweep {what_happens}."
     )
     due = due_time(rule, counted.day, zone)
+    if whom.keep_until_date:
+        explanation += (
+            " A directive of the person, who died, keeps it until the end of "
+            f"{whom.keep_until_date}; a sweep ends a life as a whole, so it keeps all of it."
+        )
+        due = max(due, end_of_period(date.fromisoformat(whom.keep_until_date), 0, zone))
     return Retention(whom, rule, counted.day, due, explanation)

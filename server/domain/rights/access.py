@@ -12,6 +12,7 @@ import msgspec
 
 from server.domain.catalogue.catalogue import LegalBasis
 from server.domain.consent.consent import ConsentDecision, consents
+from server.domain.directives.directive import Directive, history
 from server.domain.disclosure.disclosure import Disclosure, disclosures
 from server.domain.disclosure.recipients import PLATFORM, RECIPIENTS, Recipient
 from server.domain.errors import RetentionRuleNotFoundError, SubjectErasedError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from server.domain.catalogue.catalogue import Catalogue, Purpose
     from server.domain.catalogue.catalogues import Catalogues
     from server.domain.change import Table
+    from server.domain.directives.directives import Directives
     from server.domain.ports import Ports, Scalar
     from server.domain.retention.activity import Activity
     from server.domain.retention.anchors import Anchors
@@ -47,6 +49,7 @@ _ABOUT = {
     "subject": "who this is about: the controller's id of the person and our pseudonym of it",
     "consents": "every decision on consent that was ever recorded, oldest first (Art. 7(1))",
     "disclosures": "to whom data was given, when, for what (Art. 15(1)(c))",
+    "directives": "what the person wants, and wanted before, to happen with the data after death",
     "requests": "the requests made under data protection law, with the person's own words",
     "records": "the data itself (Art. 15(3)) with where it came from (Art. 15(1)(g))",
     "purposes": "what the data is used for, and the legal basis (Art. 15(1)(a))",
@@ -77,13 +80,19 @@ class AccessDocuments:
     """Makes the answers to access requests."""
 
     def __init__(
-        self, ports: Ports, tenants: Tenants, catalogues: Catalogues, anchors: Anchors
+        self,
+        ports: Ports,
+        tenants: Tenants,
+        catalogues: Catalogues,
+        anchors: Anchors,
+        directives: Directives,
     ) -> None:
         """Read from *ports*; tell of *tenants*, *catalogues* and what retention counts from."""
         self._ports = ports
         self._tenants = tenants
         self._catalogues = catalogues
         self._anchors = anchors
+        self._directives = directives
 
     async def of(self, request: RightsRequest, subject: Subject) -> AccessDocument:
         """Return the answer to *request* about *subject*, whose life it is about, not yet read."""
@@ -91,6 +100,7 @@ class AccessDocuments:
         return AccessDocument(
             self._ports,
             self._anchors,
+            self._directives,
             tenant=tenant,
             catalogue=self._catalogues.current,
             request=request,
@@ -105,6 +115,7 @@ class AccessDocument:
         self,
         ports: Ports,
         anchors: Anchors,
+        directives: Directives,
         *,
         tenant: Tenant,
         catalogue: Catalogue,
@@ -114,6 +125,7 @@ class AccessDocument:
         """Read what there is about *subject* from *ports*, and until when it is kept."""
         self._ports = ports
         self._anchors = anchors
+        self._directives = directives
         self._tenant = tenant
         self._catalogue = catalogue
         self._request = request
@@ -132,6 +144,7 @@ class AccessDocument:
         lists = {
             "consents": self._consents(),
             "disclosures": self._disclosures(),
+            "directives": self._told_directives(),
             "requests": self._requests(),
             "records": self._records(),
         }
@@ -209,6 +222,7 @@ class AccessDocument:
                 self._subject.reference,
                 self._subject.generation,
                 is_restricted=bool(self._subject.restriction),
+                keep_until_date=self._subject.keep_until_date,
             ),
         )
         return {
@@ -266,6 +280,23 @@ class AccessDocument:
                 "purpose": f"purposes/{each.purpose}" if each.purpose else None,
                 "categories": [f"categories/{id}" for id in each.categories],
                 "disclosure_time": each.disclosure_time,
+            }
+
+    async def _told_directives(self) -> AsyncIterator[dict[str, Any]]:
+        life = self._subject.generation
+        query = self._about_subject(history(self._subject.role), generation=life)
+        async for each in self._ports.reader.scan(query, Directive):
+            words = (await self._directives.readable(each, self._subject)).words
+            yield {
+                "name": each.name,
+                "version": each.version,
+                "action": each.action,
+                "categories": [f"categories/{id}" for id in each.categories],
+                "keep_until_date": each.keep_until_date or None,
+                "designated_person": words.designated_person or None,
+                "beneficiary": words.beneficiary or None,
+                "state": each.state,
+                "time": each.update_time,
             }
 
     async def _requests(self) -> AsyncIterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from server.domain.change import Insert, Replace
 from server.domain.commands import Commands, Decision
+from server.domain.directives.carrying_out import Communication
 from server.domain.errors import CertificateNotFoundError, NotBuiltYetError
 from server.domain.ports import DEFAULT_FRESHNESS
 from server.domain.rights.certificates import Certificate, certificate, certificates
@@ -18,6 +19,7 @@ from server.domain.rights.terms import Ending, Right
 if TYPE_CHECKING:
     from server.domain.call import Call
     from server.domain.change import Committed, Write
+    from server.domain.directives.carrying_out import CarryingOut
     from server.domain.ledger import Entry
     from server.domain.ports import Freshness, Ports
     from server.domain.rights.access import AccessDocuments
@@ -27,10 +29,11 @@ if TYPE_CHECKING:
     from server.domain.subject import Subject
 
 EXECUTABLE = frozenset({Right.ACCESS, Right.ERASURE})
-"""The rights whose requests can be executed in this version."""
+"""The rights whose requests callers can make, and have executed, in this version."""
 
 _COMPLETED = "rights.request_completed"
 _KEY_DESTROYED = "the subject key was destroyed"
+_DELETED = "the records of the categories were deleted; the rest is kept, and its key"
 _ERASED_BEFORE = "nothing was left: the subject had been erased"
 
 
@@ -43,7 +46,9 @@ class RightsExecution:
         requests: RightsRequests,
         documents: AccessDocuments,
         exports: Exports,
+        *,
         erasures: Erasures,
+        carrying_out: CarryingOut,
     ) -> None:
         """Execute *requests* on *ports* with what the other services do."""
         self._ports = ports
@@ -51,6 +56,7 @@ class RightsExecution:
         self._documents = documents
         self._exports = exports
         self._erasures = erasures
+        self._carrying_out = carrying_out
         self._commands = Commands(ports)
 
     async def execute(self, call: Call, *, tenant: str, request: str) -> Committed[RightsRequest]:
@@ -71,15 +77,18 @@ class RightsExecution:
             subject = await self._requests.subject_of(found)
             if is_over(found, subject):
                 return await self._nothing_left(call, found)
+            await self._carrying_out.require_turn(found)
             match found.right:
+                case Right.ERASURE if found.categories:
+                    return await self._erase_part(call, found, subject)
                 case Right.ERASURE:
                     return await self._erase(call, found, subject)
-                case Right.ACCESS:
+                case Right.ACCESS | Right.COMMUNICATION:
                     if not made:
                         made.append(await self._export(call, found, subject))
                         # That may have taken long: everything is looked at again.
                         return await decide()
-                    return self._answer(call, found, subject, *made[0])
+                    return await self._answer(call, found, subject, *made[0])
                 case _:
                     raise NotBuiltYetError(what=f"the execution of {found.right} requests")
 
@@ -117,7 +126,7 @@ class RightsExecution:
         result = Result(STORE, Ending.CONFIRMED, now, detail=_KEY_DESTROYED)
         after = request.executed((result,), time=now)
         proof = await certificate(self._ports.keyring, erased.erasure, after, now=now)
-        return self._completed(
+        return await self._completed(
             call,
             after,
             *erased.writes,
@@ -125,15 +134,29 @@ class RightsExecution:
             entries=erased.entries,
         )
 
+    async def _erase_part(
+        self, call: Call, request: RightsRequest, subject: Subject
+    ) -> Decision[RightsRequest]:
+        """Erase some categories only: what else is kept lies under the same key."""
+        count = await self._carrying_out.erase_part(call, request)
+        now = self._ports.clock.now()
+        result = Result(STORE, Ending.CONFIRMED, now, record_count=count, detail=_DELETED)
+        after = request.executed((result,), time=now)
+        return await self._completed(call, after, held_still(subject))
+
     async def _export(
         self, call: Call, request: RightsRequest, subject: Subject
     ) -> tuple[Export, int]:
         """Make the export that answers *request*; return it with the number of its records."""
-        document = await self._documents.of(request, subject)
+        document = (
+            Communication(self._ports, request, subject)
+            if request.right is Right.COMMUNICATION
+            else await self._documents.of(request, subject)
+        )
         export = await self._exports.keep(call, request, subject, document.pieces())
         return export, document.record_count
 
-    def _answer(
+    async def _answer(
         self,
         call: Call,
         request: RightsRequest,
@@ -148,7 +171,7 @@ class RightsExecution:
             export=export.id,
             export_expire_time=export.expire_time,
         )
-        return self._completed(
+        return await self._completed(
             call, after, Insert(exports(after.role), export), held_still(subject)
         )
 
@@ -161,11 +184,11 @@ class RightsExecution:
             request.role, request.tenant, request.subject, request.generation
         )
         if erasure is None or request.right is not Right.ERASURE:
-            return self._completed(call, after)
+            return await self._completed(call, after)
         proof = await certificate(self._ports.keyring, erasure, after, now=now)
-        return self._completed(call, after, Insert(certificates(after.role), proof))
+        return await self._completed(call, after, Insert(certificates(after.role), proof))
 
-    def _completed(
+    async def _completed(
         self,
         call: Call,
         after: RightsRequest,
@@ -175,8 +198,9 @@ class RightsExecution:
         assert after.end_time is not None, "it has just ended"  # noqa: S101 – narrows a type
         entry = self._requests.entry(call, after, _COMPLETED, after.end_time)
         after = after.entered(entry.id)
+        directive, told = await self._carrying_out.done(call, after)
         return Decision(
-            writes=(Replace(requests(after.role), after), *others),
-            entries=(*(entries or ()), entry),
+            writes=(Replace(requests(after.role), after), *others, *directive),
+            entries=(*(entries or ()), entry, *told),
             outcome=after,
         )

@@ -22,7 +22,7 @@ from server.domain.errors import (
     IllegalTransitionError,
 )
 from server.domain.periods import end_of_period
-from server.domain.rights.terms import Assurance, Ending, Ground, IdentityMethod, Right
+from server.domain.rights.terms import Assurance, Capacity, Ending, Ground, IdentityMethod, Right
 from server.domain.values import Role
 
 MONTHS_TO_ANSWER = 1
@@ -57,6 +57,7 @@ class Cause(StrEnum):
     SUBJECT_ERASED = "subject_erased"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    DIRECTIVE_ACTIVATED = "directive_activated"
 
 
 class Step(StrEnum):
@@ -68,6 +69,7 @@ class Step(StrEnum):
     REFUSE = "refuse"
     WITHDRAW = "withdraw"
     EXPIRE = "expire"
+    SUPERSEDE = "supersede"
 
 
 VERIFIED = frozenset({State.AWAITING_CONTROLLER, State.IN_PROGRESS})
@@ -83,6 +85,7 @@ POSSIBLE: Mapping[Step, frozenset[State]] = {
     Step.REFUSE: OPEN,
     Step.WITHDRAW: OPEN,
     Step.EXPIRE: frozenset({State.AWAITING_IDENTITY}),
+    Step.SUPERSEDE: OPEN,
 }
 """Step → the states that it can be taken from; every other is refused."""
 
@@ -106,6 +109,14 @@ class Identity:
     assurance: Assurance
     method: IdentityMethod
     time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks for the person; the digest is of evidence that the caller keeps."""
+
+    capacity: Capacity
+    evidence_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +145,9 @@ class RightsRequest:
         sealed_statement, sealed_instruction, sealed_explanation: words that can be about the
             person, under the subject's key; they go with it.
         export: the id of the export that answers it, or "".
+        requester: who asked; None: the person.
+        categories: those concerned; none: all.
+        directive: the name of the directive that it carries out or that superseded it, or "".
     """
 
     id: str
@@ -160,6 +174,9 @@ class RightsRequest:
     export: str = ""
     export_expire_time: datetime | None = None
     transitions: tuple[Transition, ...] = ()
+    requester: Requester | None = None
+    categories: tuple[str, ...] = ()
+    directive: str = ""
 
     @property
     def name(self) -> str:
@@ -264,6 +281,16 @@ class RightsRequest:
         """
         self.require(Step.WITHDRAW)
         return self._moved(State.WITHDRAWN, Cause.WITHDRAWN, time, end_time=time)
+
+    def superseded(self, directive: str, *, time: datetime) -> RightsRequest:
+        """Return the request as ended by *directive*, a name, which says otherwise.
+
+        Raises:
+            IllegalTransitionError: it has ended.
+        """
+        self.require(Step.SUPERSEDE)
+        cause = Cause.DIRECTIVE_ACTIVATED
+        return self._moved(State.SUPERSEDED, cause, time, end_time=time, directive=directive)
 
     def counted(self, record_count: int) -> RightsRequest:
         """Return the request with the number of records that were destroyed, known afterwards."""

@@ -43,6 +43,17 @@ class IdentityMethod(StrEnum):
     TENANT = "tenant"
 
 
+class Capacity(StrEnum):
+    """Who asks, in relation to the person whom the data is about."""
+
+    SUBJECT = "subject"
+    PARENT = "parent"
+    LEGAL_REPRESENTATIVE = "legal_representative"
+    MANDATARY = "mandatary"
+    DESIGNATED_PERSON = "designated_person"
+    HEIR = "heir"
+
+
 class Ground(StrEnum):
     """The law's grounds for refusing."""
 

@@ -64,7 +64,7 @@ class _DirectiveStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Direct
     DIRECTIVE_STATE_REVOKED: _DirectiveState.ValueType  # 2
     """Revoked by the person."""
     DIRECTIVE_STATE_REPLACED: _DirectiveState.ValueType  # 3
-    """Replaced by a later one."""
+    """Replaced by a later one, or overruled by others when they came into effect."""
     DIRECTIVE_STATE_ACTIVE: _DirectiveState.ValueType  # 4
     """In effect."""
     DIRECTIVE_STATE_CARRIED_OUT: _DirectiveState.ValueType  # 5
@@ -80,7 +80,7 @@ DIRECTIVE_STATE_STANDING: DirectiveState.ValueType  # 1
 DIRECTIVE_STATE_REVOKED: DirectiveState.ValueType  # 2
 """Revoked by the person."""
 DIRECTIVE_STATE_REPLACED: DirectiveState.ValueType  # 3
-"""Replaced by a later one."""
+"""Replaced by a later one, or overruled by others when they came into effect."""
 DIRECTIVE_STATE_ACTIVE: DirectiveState.ValueType  # 4
 """In effect."""
 DIRECTIVE_STATE_CARRIED_OUT: DirectiveState.ValueType  # 5
@@ -145,7 +145,7 @@ class Directive(_message.Message):
     1,000 characters.
     """
     beneficiary: _builtins.str
-    """Required for COMMUNICATE. To whom, and how that person is reached: personal data, kept under the
+    """Required for COMMUNICATE, and for nothing else. To whom, and how that person is reached: personal data, kept under the
     subject's key, at most 1,000 characters.
     """
     keep_until_date: _builtins.str

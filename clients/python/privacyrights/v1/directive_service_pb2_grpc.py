@@ -35,8 +35,14 @@ class DirectiveServiceStub:
     which ends as superseded – COMMUNICATE is carried out before an ERASE of the same category. A legal
     hold comes before all of them.
 
+    KEEP and ERASE exclude each other; COMMUNICATE goes along with either. What a request about
+    everything wants, it wants of each category. Directives are carried out by requests, which
+    `SubjectRightsService.ExecuteRightsRequest` executes; `CARRIED_OUT` says that its request is
+    completed. An export lies under the person's key, so that an ERASE of the same category waits, with
+    ILLEGAL_TRANSITION, until the time of that export is over.
+
     Events on the feed, whose target is the directive: `directive.recorded`, `directive.updated`,
-    `directive.revoked`, `directive.activated`, `directive.carried_out`.
+    `directive.revoked`, `directive.replaced`, `directive.activated`, `directive.carried_out`.
     """
 
     def __init__(self, channel):
@@ -87,8 +93,14 @@ class DirectiveServiceServicer:
     which ends as superseded – COMMUNICATE is carried out before an ERASE of the same category. A legal
     hold comes before all of them.
 
+    KEEP and ERASE exclude each other; COMMUNICATE goes along with either. What a request about
+    everything wants, it wants of each category. Directives are carried out by requests, which
+    `SubjectRightsService.ExecuteRightsRequest` executes; `CARRIED_OUT` says that its request is
+    completed. An export lies under the person's key, so that an ERASE of the same category waits, with
+    ILLEGAL_TRANSITION, until the time of that export is over.
+
     Events on the feed, whose target is the directive: `directive.recorded`, `directive.updated`,
-    `directive.revoked`, `directive.activated`, `directive.carried_out`.
+    `directive.revoked`, `directive.replaced`, `directive.activated`, `directive.carried_out`.
     """
 
     def RecordDirective(self, request, context):
@@ -99,6 +111,8 @@ class DirectiveServiceServicer:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND /
         CATEGORY_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: the person's death is recorded.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: 100 directives of the person stand already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +146,7 @@ class DirectiveServiceServicer:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND / CATEGORY_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, ETAG_MISMATCH / SUBJECT_ERASED.
-        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked, or is in effect.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked or replaced, or is in effect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,7 +158,7 @@ class DirectiveServiceServicer:
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked before, or is in effect.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked or replaced before, or is in effect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,8 +229,14 @@ class DirectiveService:
     which ends as superseded – COMMUNICATE is carried out before an ERASE of the same category. A legal
     hold comes before all of them.
 
+    KEEP and ERASE exclude each other; COMMUNICATE goes along with either. What a request about
+    everything wants, it wants of each category. Directives are carried out by requests, which
+    `SubjectRightsService.ExecuteRightsRequest` executes; `CARRIED_OUT` says that its request is
+    completed. An export lies under the person's key, so that an ERASE of the same category waits, with
+    ILLEGAL_TRANSITION, until the time of that export is over.
+
     Events on the feed, whose target is the directive: `directive.recorded`, `directive.updated`,
-    `directive.revoked`, `directive.activated`, `directive.carried_out`.
+    `directive.revoked`, `directive.replaced`, `directive.activated`, `directive.carried_out`.
     """
 
     @staticmethod

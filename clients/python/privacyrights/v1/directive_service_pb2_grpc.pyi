@@ -36,8 +36,14 @@ class DirectiveServiceStub:
     which ends as superseded – COMMUNICATE is carried out before an ERASE of the same category. A legal
     hold comes before all of them.
 
+    KEEP and ERASE exclude each other; COMMUNICATE goes along with either. What a request about
+    everything wants, it wants of each category. Directives are carried out by requests, which
+    `SubjectRightsService.ExecuteRightsRequest` executes; `CARRIED_OUT` says that its request is
+    completed. An export lies under the person's key, so that an ERASE of the same category waits, with
+    ILLEGAL_TRANSITION, until the time of that export is over.
+
     Events on the feed, whose target is the directive: `directive.recorded`, `directive.updated`,
-    `directive.revoked`, `directive.activated`, `directive.carried_out`.
+    `directive.revoked`, `directive.replaced`, `directive.activated`, `directive.carried_out`.
     """
 
     @_typing.overload
@@ -52,6 +58,8 @@ class DirectiveServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND /
       CATEGORY_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: the person's death is recorded.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: 100 directives of the person stand already.
     """
     GetDirective: _grpc.UnaryUnaryMultiCallable[_directive_service_pb2.GetDirectiveRequest, _directive_service_pb2.GetDirectiveResponse]
     """Returns a directive. That it was read is a ledger entry.
@@ -73,7 +81,7 @@ class DirectiveServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND / CATEGORY_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, ETAG_MISMATCH / SUBJECT_ERASED.
-    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked, or is in effect.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked or replaced, or is in effect.
     """
     RevokeDirective: _grpc.UnaryUnaryMultiCallable[_directive_service_pb2.RevokeDirectiveRequest, _directive_service_pb2.RevokeDirectiveResponse]
     """Revokes a directive.
@@ -81,7 +89,7 @@ class DirectiveServiceStub:
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked before, or is in effect.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked or replaced before, or is in effect.
     """
     ActivateDirectives: _grpc.UnaryUnaryMultiCallable[_directive_service_pb2.ActivateDirectivesRequest, _directive_service_pb2.ActivateDirectivesResponse]
     """Puts a subject's directives into effect on evidence of death, at the instance of the designated
@@ -105,8 +113,14 @@ class DirectiveServiceAsyncStub(DirectiveServiceStub):
     which ends as superseded – COMMUNICATE is carried out before an ERASE of the same category. A legal
     hold comes before all of them.
 
+    KEEP and ERASE exclude each other; COMMUNICATE goes along with either. What a request about
+    everything wants, it wants of each category. Directives are carried out by requests, which
+    `SubjectRightsService.ExecuteRightsRequest` executes; `CARRIED_OUT` says that its request is
+    completed. An export lies under the person's key, so that an ERASE of the same category waits, with
+    ILLEGAL_TRANSITION, until the time of that export is over.
+
     Events on the feed, whose target is the directive: `directive.recorded`, `directive.updated`,
-    `directive.revoked`, `directive.activated`, `directive.carried_out`.
+    `directive.revoked`, `directive.replaced`, `directive.activated`, `directive.carried_out`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -118,6 +132,8 @@ class DirectiveServiceAsyncStub(DirectiveServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND /
       CATEGORY_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: the person's death is recorded.
+    - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: 100 directives of the person stand already.
     """
     GetDirective: _aio.UnaryUnaryMultiCallable[_directive_service_pb2.GetDirectiveRequest, _directive_service_pb2.GetDirectiveResponse]  # type: ignore[assignment]
     """Returns a directive. That it was read is a ledger entry.
@@ -139,7 +155,7 @@ class DirectiveServiceAsyncStub(DirectiveServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND / CATEGORY_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, ETAG_MISMATCH / SUBJECT_ERASED.
-    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked, or is in effect.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked or replaced, or is in effect.
     """
     RevokeDirective: _aio.UnaryUnaryMultiCallable[_directive_service_pb2.RevokeDirectiveRequest, _directive_service_pb2.RevokeDirectiveResponse]  # type: ignore[assignment]
     """Revokes a directive.
@@ -147,7 +163,7 @@ class DirectiveServiceAsyncStub(DirectiveServiceStub):
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
-    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked before, or is in effect.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked or replaced before, or is in effect.
     """
     ActivateDirectives: _aio.UnaryUnaryMultiCallable[_directive_service_pb2.ActivateDirectivesRequest, _directive_service_pb2.ActivateDirectivesResponse]  # type: ignore[assignment]
     """Puts a subject's directives into effect on evidence of death, at the instance of the designated
@@ -170,8 +186,14 @@ class DirectiveServiceServicer(metaclass=_abc_1.ABCMeta):
     which ends as superseded – COMMUNICATE is carried out before an ERASE of the same category. A legal
     hold comes before all of them.
 
+    KEEP and ERASE exclude each other; COMMUNICATE goes along with either. What a request about
+    everything wants, it wants of each category. Directives are carried out by requests, which
+    `SubjectRightsService.ExecuteRightsRequest` executes; `CARRIED_OUT` says that its request is
+    completed. An export lies under the person's key, so that an ERASE of the same category waits, with
+    ILLEGAL_TRANSITION, until the time of that export is over.
+
     Events on the feed, whose target is the directive: `directive.recorded`, `directive.updated`,
-    `directive.revoked`, `directive.activated`, `directive.carried_out`.
+    `directive.revoked`, `directive.replaced`, `directive.activated`, `directive.carried_out`.
     """
 
     @_abc_1.abstractmethod
@@ -187,6 +209,8 @@ class DirectiveServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND /
           CATEGORY_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, SUBJECT_ERASED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: the person's death is recorded.
+        - RESOURCE_EXHAUSTED, LIMIT_EXCEEDED: 100 directives of the person stand already.
         """
 
     @_abc_1.abstractmethod
@@ -226,7 +250,7 @@ class DirectiveServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND / CATEGORY_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, ETAG_MISMATCH / SUBJECT_ERASED.
-        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked, or is in effect.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked or replaced, or is in effect.
         """
 
     @_abc_1.abstractmethod
@@ -240,7 +264,7 @@ class DirectiveServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, DIRECTIVE_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
-        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked before, or is in effect.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked or replaced before, or is in effect.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,1 @@
+"""What people want to happen with their data after death (French Data Protection Act, Art. 85)."""
