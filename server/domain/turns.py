@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from server.domain.change import Delete, Insert, Replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from server.domain.change import Write
 
@@ -45,7 +45,7 @@ class Turns:
         self._lines: WeakValueDictionary[Contested, asyncio.Lock] = WeakValueDictionary()
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def turn(self) -> Generator[Turn]:
         """Return what one call takes its turns with; all are given back at the end."""
         turn = Turn(self._lines)
         try:

@@ -15,7 +15,7 @@ import uvloop
 
 from tests.bench import report
 from tests.bench.report import Ratio
-from tests.bench.runs import Run, load
+from tests.bench.runs import Load, Run, load
 from tests.served import ServerProcess
 
 ON, OFF, MANY = "with the ledger", "without", "32 tenants"
@@ -44,7 +44,7 @@ async def measured(rounds: int, seconds: float) -> dict[str, list[Run]]:
             OFF: ("-m", "tests.bench.ledgerless_server"),
             ON: ("-m", "server"),
         }
-        loads = {}
+        loads: dict[str, Load] = {}
         for name, command in servers.items():
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             server = await stack.enter_async_context(ServerProcess(folder, command=command))
