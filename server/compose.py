@@ -29,6 +29,7 @@ from server.domain.consent.choices import CookieChoices
 from server.domain.consent.consents import Consents
 from server.domain.consent.receipts import Receipts
 from server.domain.consent.visitors import Visitors
+from server.domain.consent.watching import Watching
 from server.domain.directives.activation import Activation
 from server.domain.directives.carrying_out import CarryingOut
 from server.domain.directives.directives import Directives
@@ -95,7 +96,7 @@ from server.storage.schema import Schema
 from server.storage.waking import Waking
 from server.workers import Worker, working
 from server.workers.catalogue import CatalogueRefresher
-from server.workers.feed import FeedLagger, FeedTailer
+from server.workers.feed import FeedFrontier, FeedLagger, FeedTailer
 from server.workers.purge import PurgeWorker
 from server.workers.release import ReleaseWorker
 from server.workers.revocation import RevocationWorker
@@ -150,6 +151,7 @@ class Services:
     subscriptions: Subscriptions
     feed: Feed
     lags: Lags
+    watching: Watching
 
 
 def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
@@ -168,6 +170,7 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
     documents = AccessDocuments(ports, tenants, catalogues, anchors, directives)
     destruction = Destruction(ports, anchors, erasures)
     subscriptions = Subscriptions(ports, tenants)
+    feed = Feed(ports, subscriptions, lease_seconds=feed_lease_seconds)
     return Services(
         catalogues=catalogues,
         tenants=tenants,
@@ -203,8 +206,9 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
         notices=Notices(ports, tenants),
         audit=Audit(ports, tenants),
         subscriptions=subscriptions,
-        feed=Feed(ports, subscriptions, lease_seconds=feed_lease_seconds),
+        feed=feed,
         lags=Lags(ports, lease_seconds=feed_lease_seconds),
+        watching=Watching(tenants, feed.tails, feed.frontier),
     )
 
 
@@ -240,6 +244,7 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             services.visitors,
             services.checks,
             services.receipts,
+            watching=services.watching,
             clock=ports.clock,
         ),
         DirectiveHandler(services.directives, services.activation, ports.clock),
@@ -269,6 +274,7 @@ def workers(services: Services, ports: Ports, settings: Settings) -> tuple[Worke
     return (
         CatalogueRefresher(services.catalogues, milliseconds=settings.catalogue_refresh_ms),
         FeedTailer(services.feed.tails),
+        FeedFrontier(services.feed.frontier),
         FeedLagger(services.lags, metrics.get_meter("privacyrights")),
         *(PurgeWorker(ports, role) for role in Role),
         *(RevocationWorker(ports, role) for role in Role),

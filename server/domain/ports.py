@@ -106,6 +106,10 @@ class Reader(Protocol):
         """
         ...
 
+    async def moment(self) -> str:
+        """Return a consistency token: a read with it sees all that any read has seen by now."""
+        ...
+
     async def wait_for_change(
         self, table: Table, *, at_most_seconds: float, by_others: bool = True
     ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, NamedTuple
@@ -20,6 +22,7 @@ from server.domain.consent.consent import (
 from server.domain.consent.consents import Consents
 from server.domain.consent.receipts import Receipts
 from server.domain.consent.visitors import Act, Visitors
+from server.domain.consent.watching import Watching
 from server.domain.errors import (
     ConsistencyTokenInvalidError,
     DomainError,
@@ -46,6 +49,7 @@ from server.handlers.consent_messages import (
 )
 from server.handlers.failures import item_failure
 from server.handlers.fields import Fields
+from server.handlers.invalidations import decode_watch, told_message
 from server.handlers.pages import page
 from server.handlers.times import timestamp
 
@@ -75,6 +79,7 @@ class ConsentHandler:
     """Answers the calls of ConsentService."""
 
     SERVICE = "privacyrights.v1.ConsentService"
+    ENDLESS = frozenset({"WatchInvalidations"})
     NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
         "CheckProcessing": _CHECK_NOT_BUILT,
         "BatchCheckProcessing": tuple(f"checks.{field}" for field in _CHECK_NOT_BUILT),
@@ -88,6 +93,7 @@ class ConsentHandler:
         checks: Checks,
         receipts: Receipts,
         *,
+        watching: Watching,
         clock: Clock,
     ) -> None:
         """Ask the domain's services."""
@@ -96,6 +102,7 @@ class ConsentHandler:
         self._visitors = visitors
         self._checks = checks
         self._receipts = receipts
+        self._watching = watching
         self._clock = clock
 
     async def RecordConsent(
@@ -274,6 +281,15 @@ class ConsentHandler:
             *(self._outcome(call, check, freshness) for check in checks)
         )
         return pb.BatchCheckProcessingResponse(outcomes=outcomes)
+
+    async def WatchInvalidations(
+        self, request: pb.WatchInvalidationsRequest, _call: Call
+    ) -> AsyncGenerator[pb.WatchInvalidationsResponse]:
+        """Stream which verdicts are no longer to be relied on."""
+        watched, positions = decode_watch(request, Fields(self._clock.now()))
+        async with aclosing(self._watching.watch(watched, positions)) as messages:
+            async for told in messages:
+                yield told_message(watched, told)
 
     def _check(self, fields: Fields, index: int, check: pb.CheckProcessingRequest) -> Check:
         fields.not_built(check, *_CHECK_NOT_BUILT)

@@ -21,6 +21,9 @@ from server.storage.waking import Waking
 
 E = TypeVar("E")
 
+_NOTHING = ""
+"""No document's id: it is the time of the reading that counts, and not what is read."""
+
 GATHER_SECONDS = 0.01
 """How long reads of several callers wait at most for more of them."""
 
@@ -164,6 +167,11 @@ class MongoReader:
         if found[0]["fingerprint"] != fingerprint:
             raise RequestIdReusedError
         return Committed(from_value(found[0]["outcome"], type), token.encode(time), repeated=True)
+
+    async def moment(self) -> str:
+        """Return a consistency token: a read with it sees all that any read has seen by now."""
+        _, time = await self._driver.find_timed(self._layout.idempotency, {"_id": _NOTHING})
+        return token.encode(time)
 
     async def wait_for_change(
         self, table: Table, *, at_most_seconds: float, by_others: bool = True

@@ -11,6 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from server.domain.errors import StorageUnavailableError
 
 if TYPE_CHECKING:
+    from server.domain.feed.frontier import Frontier
     from server.domain.feed.lags import Lag, Lags
     from server.domain.feed.tails import Tails
 
@@ -31,6 +32,20 @@ class FeedTailer:
     async def run(self) -> None:
         """Follow the log until cancelled."""
         await self._tails.run()
+
+
+class FeedFrontier:
+    """Looks how far the feed is complete, for all watchers of this process."""
+
+    name = "feed-frontier"
+
+    def __init__(self, frontier: Frontier) -> None:
+        """Have *frontier* look."""
+        self._frontier = frontier
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        await self._frontier.run()
 
 
 class FeedLagger:

@@ -247,6 +247,9 @@ CASES: Mapping[str, Case] = {
     "DirectiveService/UpdateDirective": _directive_update,
     "DirectiveService/RevokeDirective": _of("name", _directive, identity=LOGIN),
     "DirectiveService/ActivateDirectives": _death,
+    "ConsentService/WatchInvalidations": _plain(
+        lambda w: {"tenants": [w.tenant], "role": "ROLE_PROCESSOR"}
+    ),
     "DisclosureService/CreateRecipient": _plain(lambda _: new_recipient()),
     "DisclosureService/GetRecipient": _plain(lambda w: {"name": w.recipient}),
     "DisclosureService/ListRecipients": _plain(lambda _: {"page_size": 1}),

@@ -139,6 +139,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "AuditService/VerifyDeletion",
             "ConsentService/BatchCheckProcessing",
             "ConsentService/CheckProcessing",
+            "ConsentService/WatchInvalidations",
             "ConsentService/GetConsentDecision",
             "ConsentService/GetConsentReceipt",
             "ConsentService/ListConsentDecisions",

@@ -40,8 +40,11 @@ class Checks:
         Raises:
             TenantNotFoundError, PurposeNotFoundError: of the tenant or purpose.
         """
-        found = await self._catalogues.purpose(purpose)
         subject = await self._subjects.find(call, who, freshness=freshness)
+        if freshness != DEFAULT_FRESHNESS:
+            # The read before has caught up, so that this one finds what the token tells of.
+            await self._catalogues.newest()
+        found = await self._catalogues.purpose(purpose)
         known = self._catalogues.current
         periods = await self._instructions.periods(
             who.tenant, _needed(found, known), freshness=freshness

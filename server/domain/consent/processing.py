@@ -101,8 +101,16 @@ def judge(
         legal_basis=purpose.legal_basis,
         purpose_version=purpose.version,
         verdict_time=now,
-        expire_time=consent.expire_time if consent and rests_on_consent and not against else None,
+        expire_time=None if against else _ends(purpose, consent if rests_on_consent else None, now),
     )
+
+
+def _ends(purpose: Purpose, consent: ConsentState | None, now: datetime) -> datetime | None:
+    """Return when what is allowed at *now* ends by itself, as far as the catalogue tells."""
+    times = [purpose.retire_time]
+    if consent is not None:
+        times += [consent.expire_time, purpose.renewal_time]
+    return min((time for time in times if time is not None and time > now), default=None)
 
 
 def undetermined(verdict: Verdict) -> Verdict:

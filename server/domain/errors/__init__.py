@@ -4,6 +4,7 @@
     ├── INVALID_ARGUMENT     InvalidError: the request itself is wrong
     │   ├── request          InvalidArgumentError (FIELD_INVALID) · PageTokenInvalidError
     │   │                    ConsistencyTokenInvalidError · TimeInFutureError
+    │   │                    ResumeTokenInvalidError
     │   └── records          FieldNotInCategoryError · FieldTypeMismatchError
     ├── NOT_FOUND            NotFoundError: missing and another tenant's are one answer
     │   ├── subject          TenantNotFoundError · ChatbotNotFoundError · SubjectNotFoundError
@@ -116,6 +117,7 @@ from server.domain.errors.request import (
     NotBuiltYetError,
     PageTokenInvalidError,
     RequestIdReusedError,
+    ResumeTokenInvalidError,
     TimeInFutureError,
     Violation,
 )
@@ -208,6 +210,7 @@ __all__ = [
     "RequestAlreadyOpenError",
     "RequestIdReusedError",
     "ResourceExistsError",
+    "ResumeTokenInvalidError",
     "RetentionRuleNotFoundError",
     "ReviewerIsProposerError",
     "RightsRequestNotFoundError",

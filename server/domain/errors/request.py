@@ -42,6 +42,16 @@ class PageTokenInvalidError(InvalidError):
         super().__init__((Violation("page_token", "must be what the same list returned"),))
 
 
+class ResumeTokenInvalidError(InvalidError):
+    """The resume token isn't one of ours, or belongs to another stream or an older database."""
+
+    reason = "RESUME_TOKEN_INVALID"
+
+    def __init__(self) -> None:
+        """Refuse the field `resume_token`."""
+        super().__init__((Violation("resume_token", "must be what the same stream returned"),))
+
+
 class ConsistencyTokenInvalidError(InvalidError):
     """The consistency token isn't one of ours."""
 

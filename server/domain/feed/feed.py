@@ -17,6 +17,7 @@ from server.domain.errors import (
     PartitionLostError,
     Violation,
 )
+from server.domain.feed.frontier import Frontier
 from server.domain.feed.lane import Delivered
 from server.domain.feed.log import FeedLog
 from server.domain.feed.membership import LEASE_SECONDS, Membership
@@ -43,13 +44,14 @@ class Feed:
         lease_seconds: float = LEASE_SECONDS,
         life_seconds: float = LIFE_SECONDS,
     ) -> None:
-        """Deliver to *subscriptions*; somebody has to run `tails`."""
+        """Deliver to *subscriptions*; somebody has to run `tails` and `frontier`."""
         self._ports = ports
         self._subscriptions = subscriptions
         self._lease_seconds = lease_seconds
         self._life_seconds = life_seconds
         self._log = FeedLog(ports.reader)
         self.tails = Tails(self._log)
+        self.frontier = Frontier(ports, self._log, self.tails)
         self._roster = Roster(ports.reader)
         self._streams: dict[str, set[Stream]] = {}
 

@@ -1450,7 +1450,11 @@ class WatchInvalidationsResponse(_message.Message):
 
     @_builtins.property
     def complete_time(self) -> _timestamp_pb2.Timestamp:
-        """The stream is complete up to here: a cache that is further behind than it may be must not answer."""
+        """The stream is complete up to here: a cache that is further behind than it may be must not answer.
+        Unset: not known yet. The first of a stream is not before the call, and all are by one clock that
+        never steps: what has passed since the call, less what passed from the first to this one, is the
+        most that a cache can be behind.
+        """
 
     def __init__(
         self,

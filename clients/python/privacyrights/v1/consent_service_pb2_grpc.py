@@ -265,7 +265,10 @@ class ConsentServiceServicer:
 
     def WatchInvalidations(self, request, context):
         """Streams which verdicts are no longer to be relied on, for caches of verdicts. Begins after
-        `resume_token`, or now; ends only when either side hangs up.
+        `resume_token`, or now; ends only when either side hangs up. Whatever may change a verdict is told,
+        and some things besides; not told is a verdict's own `expire_time`. A cache keeps an answer only if
+        it asked after the first `complete_time` of its stream, and nothing was told about it since it
+        asked. One that is far behind is told to rely on nothing more of the tenant.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID.

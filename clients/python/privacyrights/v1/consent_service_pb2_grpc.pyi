@@ -150,7 +150,10 @@ class ConsentServiceStub:
     """
     WatchInvalidations: _grpc.UnaryStreamMultiCallable[_consent_service_pb2.WatchInvalidationsRequest, _consent_service_pb2.WatchInvalidationsResponse]
     """Streams which verdicts are no longer to be relied on, for caches of verdicts. Begins after
-    `resume_token`, or now; ends only when either side hangs up.
+    `resume_token`, or now; ends only when either side hangs up. Whatever may change a verdict is told,
+    and some things besides; not told is a verdict's own `expire_time`. A cache keeps an answer only if
+    it asked after the first `complete_time` of its stream, and nothing was told about it since it
+    asked. One that is far behind is told to rely on nothing more of the tenant.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID.
@@ -279,7 +282,10 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """
     WatchInvalidations: _aio.UnaryStreamMultiCallable[_consent_service_pb2.WatchInvalidationsRequest, _consent_service_pb2.WatchInvalidationsResponse]  # type: ignore[assignment]
     """Streams which verdicts are no longer to be relied on, for caches of verdicts. Begins after
-    `resume_token`, or now; ends only when either side hangs up.
+    `resume_token`, or now; ends only when either side hangs up. Whatever may change a verdict is told,
+    and some things besides; not told is a verdict's own `expire_time`. A cache keeps an answer only if
+    it asked after the first `complete_time` of its stream, and nothing was told about it since it
+    asked. One that is far behind is told to rely on nothing more of the tenant.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID.
@@ -477,7 +483,10 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_consent_service_pb2.WatchInvalidationsResponse], _abc.AsyncIterator[_consent_service_pb2.WatchInvalidationsResponse]]:
         """Streams which verdicts are no longer to be relied on, for caches of verdicts. Begins after
-        `resume_token`, or now; ends only when either side hangs up.
+        `resume_token`, or now; ends only when either side hangs up. Whatever may change a verdict is told,
+        and some things besides; not told is a verdict's own `expire_time`. A cache keeps an answer only if
+        it asked after the first `complete_time` of its stream, and nothing was told about it since it
+        asked. One that is far behind is told to rely on nothing more of the tenant.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / RESUME_TOKEN_INVALID.
