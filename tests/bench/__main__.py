@@ -13,7 +13,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.bench import bulk_records, feed, ledger, report
+from tests.bench import bulk_records, consent_cache, feed, ledger, report
 from tests.bench.load import CALLERS
 from tests.bench.runs import Load, Run, load
 from tests.served import ROOT, ServerProcess
@@ -48,6 +48,7 @@ def main() -> None:
     ratios = [report.ratio(name, goal, runs[OURS], runs[other]) for name, goal, other in GOALS]
     ratios += asyncio.run(ledger.ratios(is_quick=given.quick))
     ratios += asyncio.run(feed.ratios(is_quick=given.quick))
+    ratios += asyncio.run(consent_cache.ratios(is_quick=given.quick))
     ratios += asyncio.run(bulk_records.ratios(is_quick=given.quick))
     for each in ratios:
         print(each.line)
