@@ -45,6 +45,7 @@ class Kind(StrEnum):
     MANDATES = "mandates"
     CATALOGUE = "catalogue"
     CATALOGUE_CHANGES = "catalogue_changes"
+    CATALOGUE_HEADS = "catalogue_heads"
     TEXTS = "texts"
     BREACHES = "breaches"
     RECIPIENTS = "recipients"
@@ -72,6 +73,7 @@ PLATFORM_KINDS = frozenset(
         Kind.MANDATES,
         Kind.CATALOGUE,
         Kind.CATALOGUE_CHANGES,
+        Kind.CATALOGUE_HEADS,
         Kind.TEXTS,
         Kind.BREACHES,
         Kind.RECIPIENTS,

@@ -9,17 +9,17 @@ from google.protobuf.message import Message
 
 from privacyrights.v1 import catalogue_service_pb2 as pb
 from server.domain.call import Call
-from server.domain.catalogue.catalogues import Catalogues, ChangeState
+from server.domain.catalogue.catalogues import Catalogues
+from server.domain.catalogue.change_states import ChangeState
 from server.domain.catalogue.instructions import Instruction, Instructions, Words
-from server.domain.errors import RetentionRuleNotFoundError
 from server.domain.ports import Clock
 from server.domain.values import sha256_digest
 from server.handlers import names
 from server.handlers.catalogue_content import (
-    CONTENT_NOT_BUILT,
     RULE_NOT_BUILT,
     category_message,
     change_message,
+    organisation_message,
     policy_version_message,
     proposal,
     purpose_message,
@@ -46,22 +46,10 @@ class CatalogueHandler:
     SERVICE = "privacyrights.v1.CatalogueService"
     CATCHES_UP = True
     NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "ProposeCatalogueChange": (
-            *(f"content.retention_rules.{name}" for name in RULE_NOT_BUILT),
-            *(f"content.{name}" for name in CONTENT_NOT_BUILT),
+        "ProposeCatalogueChange": tuple(
+            f"content.retention_rules.{name}" for name in RULE_NOT_BUILT
         ),
-        "ApplyCatalogueChange": ("effective_time",),
-        "GetPurpose": ("version",),
-        "GetCategory": ("version",),
-        "GetRetentionRule": ("version",),
-        "ListRetentionRules": ("tenant",),
     }
-    LEFT_EMPTY = (
-        "RetentionRule.effective_time",
-        "RetentionRule.retire_time",
-        "CatalogueChange.catalogue_version",
-        "Instruction.revoke_reason",
-    )
 
     def __init__(self, catalogues: Catalogues, instructions: Instructions, clock: Clock) -> None:
         """Ask *catalogues* and *instructions*."""
@@ -117,16 +105,30 @@ class CatalogueHandler:
     ) -> pb.ApplyCatalogueChangeResponse:
         """Put an approved change into effect."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, "effective_time")
         fields.request_id(request.request_id)
         change = fields.take("name", names.catalogue_change, request.name)
+        at = fields.time("effective_time", request, request.effective_time)
         fields.done()
-        committed = await self._catalogues.apply(call, change=change)
+        committed = await self._catalogues.apply(call, change=change, effective_time=at)
         return pb.ApplyCatalogueChangeResponse(
-            state=pb.CATALOGUE_CHANGE_STATE_APPLIED,
+            state=state_number(committed.outcome.state),
             catalogue_version=committed.outcome.number,
             effective_time=timestamp(committed.outcome.effective_time),
             consistency_token=committed.token,
+        )
+
+    async def WithdrawCatalogueChange(
+        self, request: pb.WithdrawCatalogueChangeRequest, call: Call
+    ) -> pb.WithdrawCatalogueChangeResponse:
+        """Take a change back that is not in effect yet."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        change = fields.take("name", names.catalogue_change, request.name)
+        reason = fields.text("reason", request.reason, most=MAX_REASON)
+        fields.done()
+        committed = await self._catalogues.withdraw(call, change=change, reason=reason)
+        return pb.WithdrawCatalogueChangeResponse(
+            state=state_number(committed.outcome.state), consistency_token=committed.token
         )
 
     async def GetCatalogueChange(
@@ -136,7 +138,7 @@ class CatalogueHandler:
         fields = Fields(self._clock.now())
         change = fields.take("name", names.catalogue_change, request.name)
         fields.done()
-        found = await self._catalogues.change(change)
+        found = await self._catalogues.seen(change)
         return pb.GetCatalogueChangeResponse(catalogue_change=change_message(found))
 
     async def ListCatalogueChanges(
@@ -154,12 +156,13 @@ class CatalogueHandler:
         )
 
     async def GetPurpose(self, request: pb.GetPurposeRequest, _call: Call) -> pb.GetPurposeResponse:
-        """Return a purpose as it is in force."""
+        """Return a purpose as it is in force, or as a past version had it."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, "version")
+        version = _version(fields, request.version)
         id = fields.take("name", names.purpose, request.name)
         fields.done()
-        return pb.GetPurposeResponse(purpose=purpose_message(await self._catalogues.purpose(id)))
+        found = await self._catalogues.purpose_version(id, version)
+        return pb.GetPurposeResponse(purpose=purpose_message(found))
 
     async def ListPurposes(
         self, request: pb.ListPurposesRequest, _call: Call
@@ -181,12 +184,12 @@ class CatalogueHandler:
     async def GetCategory(
         self, request: pb.GetCategoryRequest, _call: Call
     ) -> pb.GetCategoryResponse:
-        """Return a category as it is in force."""
+        """Return a category as it is in force, or as a past version had it."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, "version")
+        version = _version(fields, request.version)
         id = fields.take("name", names.category, request.name)
         fields.done()
-        found = self._catalogues.current.category(id)
+        found = await self._catalogues.category_version(id, version)
         return pb.GetCategoryResponse(category=category_message(found))
 
     async def ListCategories(
@@ -233,14 +236,12 @@ class CatalogueHandler:
     async def GetRetentionRule(
         self, request: pb.GetRetentionRuleRequest, _call: Call
     ) -> pb.GetRetentionRuleResponse:
-        """Return a retention rule as it is in force."""
+        """Return a retention rule as it is in force, or as a past version had it."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, "version")
+        version = _version(fields, request.version)
         id = fields.take("name", names.retention_rule, request.name)
         fields.done()
-        found = self._catalogues.current.retention_rules.get(id)
-        if found is None:
-            raise RetentionRuleNotFoundError
+        found = await self._catalogues.retention_rule_version(id, version)
         return pb.GetRetentionRuleResponse(retention_rule=retention_rule_message(found))
 
     async def ListRetentionRules(
@@ -248,12 +249,12 @@ class CatalogueHandler:
     ) -> pb.ListRetentionRulesResponse:
         """List the retention rules in force, sorted by name."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, *self.NOT_BUILT["ListRetentionRules"])
         role = fields.optional_role("role", request.role)
+        tenant = fields.optional("tenant", names.tenant, request.tenant)
         matching = {
             id: rule
             for id, rule in self._catalogues.current.retention_rules.items()
-            if role is None or rule.role is role
+            if (role is None or rule.role is role) and (not tenant or rule.tenant in ("", tenant))
         }
         shown, token = _part(fields, request, matching)
         return pb.ListRetentionRulesResponse(
@@ -342,6 +343,23 @@ class CatalogueHandler:
             next_page_token=token,
         )
 
+    async def GetOrganisation(
+        self, request: pb.GetOrganisationRequest, _call: Call
+    ) -> pb.GetOrganisationResponse:
+        """Return who the platform is."""
+        fields = Fields(self._clock.now())
+        version = _version(fields, request.version)
+        fields.done()
+        found = await self._catalogues.organisation_version(version)
+        return pb.GetOrganisationResponse(organisation=organisation_message(found))
+
+
+def _version(fields: Fields, version: int) -> int:
+    """Return *version* of a thing; 0: that in force."""
+    if version < 0:
+        fields.wrong("version", "must not be negative")
+    return version
+
 
 def _part(
     fields: Fields, request: Message, things: Mapping[str, T], *, newest_first: bool = False
@@ -366,4 +384,5 @@ def _instruction(instruction: Instruction, words: Words) -> pb.Instruction:
         evidence_digest=instruction.evidence_digest,
         create_time=timestamp(instruction.create_time),
         revoke_time=timestamp(instruction.revoke_time),
+        revoke_reason=instruction.revoke_reason,
     )

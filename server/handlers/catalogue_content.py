@@ -22,7 +22,8 @@ from server.domain.catalogue.catalogue import (
     RetentionRule,
     TextRef,
 )
-from server.domain.catalogue.catalogues import PLATFORM, CatalogueChange, ChangeState, Review
+from server.domain.catalogue.change_states import PLATFORM, CatalogueChange, ChangeState, Review
+from server.domain.catalogue.organisation import Organisation
 from server.domain.values import Role, locale, optional_sentence, resource_id, sentence
 from server.handlers import names
 from server.handlers.fields import MAX_NAME, Fields
@@ -44,9 +45,6 @@ MAX_MONTHS = 1_200
 RULE_NOT_BUILT = ("tenant", "category", "purpose", "ground", "days", "object")
 """Fields of a retention rule that are refused: it holds for everything of its role."""
 
-CONTENT_NOT_BUILT = ("retired_retention_rules", "organisation")
-"""Fields of a proposal that are refused."""
-
 _ROLES = {Role.CONTROLLER: types_pb2.ROLE_CONTROLLER, Role.PROCESSOR: types_pb2.ROLE_PROCESSOR}
 _BASES = {pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}"): basis for basis in LegalBasis}
 _BASES_OUT = {basis: number for number, basis in _BASES.items()}
@@ -61,7 +59,6 @@ ANCHOR_NUMBERS = {anchor: number for number, anchor in _ANCHORS.items()}
 
 def proposal(fields: Fields, content: pb.CatalogueContent) -> Proposal:
     """Return what *content* proposes; what is wrong with it is noted in *fields*."""
-    fields.not_built(content, *CONTENT_NOT_BUILT)
     if not content.ListFields():
         fields.wrong("content", "must change at least one thing")
     published: dict[str, PublishedText] = {}
@@ -95,6 +92,15 @@ def proposal(fields: Fields, content: pb.CatalogueContent) -> Proposal:
             for index, name in enumerate(listed("retired_categories"))
         ),
         texts=tuple(published.values()),
+        retired_retention_rules=tuple(
+            fields.take(f"content.retired_retention_rules[{index}]", names.retention_rule, name)
+            for index, name in enumerate(listed("retired_retention_rules"))
+        ),
+        organisation=(
+            _organisation(fields, "content.organisation", content.organisation)
+            if content.HasField("organisation")
+            else None
+        ),
     )
 
 
@@ -180,6 +186,31 @@ def _retention_rule(fields: Fields, at: str, message: pb.RetentionRule) -> Reten
         months=message.months,
         anchor=fields.choice(f"{at}.anchor", _ANCHORS, message.anchor),
         reason=fields.text(f"{at}.reason", message.reason, most=MAX_REASON),
+    )
+
+
+def _organisation(fields: Fields, at: str, message: pb.Organisation) -> Organisation:
+    return Organisation(
+        display_name=fields.name(f"{at}.display_name", message.display_name),
+        address=fields.text(f"{at}.address", message.address, most=MAX_DESCRIPTION),
+        contact_point=fields.text(
+            f"{at}.contact_point", message.contact_point, most=MAX_DESCRIPTION
+        ),
+        data_protection_officer=_optional(
+            fields,
+            f"{at}.data_protection_officer",
+            message.data_protection_officer,
+            most=MAX_DESCRIPTION,
+        ),
+        representative=_optional(
+            fields, f"{at}.representative", message.representative, most=MAX_DESCRIPTION
+        ),
+        security_measures=_optional(
+            fields, f"{at}.security_measures", message.security_measures, most=MAX_TEXT
+        ),
+        supervisory_authority=_optional(
+            fields, f"{at}.supervisory_authority", message.supervisory_authority, most=MAX_NAME
+        ),
     )
 
 
@@ -272,6 +303,23 @@ def retention_rule_message(rule: RetentionRule) -> pb.RetentionRule:
         anchor=ANCHOR_NUMBERS[rule.anchor],
         reason=rule.reason,
         version=rule.version,
+        effective_time=timestamp(rule.effective_time),
+        retire_time=timestamp(rule.retire_time),
+    )
+
+
+def organisation_message(organisation: Organisation) -> pb.Organisation:
+    """Return *organisation* as the contract has it."""
+    return pb.Organisation(
+        display_name=organisation.display_name,
+        address=organisation.address,
+        contact_point=organisation.contact_point,
+        data_protection_officer=organisation.data_protection_officer,
+        representative=organisation.representative,
+        security_measures=organisation.security_measures,
+        supervisory_authority=organisation.supervisory_authority,
+        version=organisation.version,
+        effective_time=timestamp(organisation.effective_time),
     )
 
 
@@ -287,6 +335,12 @@ def change_message(change: CatalogueChange) -> pb.CatalogueChange:
             retention_rules=[retention_rule_message(rule) for rule in proposed.retention_rules],
             retired_purposes=[f"purposes/{id}" for id in proposed.retired_purposes],
             retired_categories=[f"categories/{id}" for id in proposed.retired_categories],
+            retired_retention_rules=[
+                f"retentionRules/{id}" for id in proposed.retired_retention_rules
+            ],
+            organisation=(
+                organisation_message(proposed.organisation) if proposed.organisation else None
+            ),
         ),
         proposer=change.proposer,
         reason=change.reason,
@@ -294,6 +348,7 @@ def change_message(change: CatalogueChange) -> pb.CatalogueChange:
         review=_review_message(change.review) if change.review else None,
         create_time=timestamp(change.create_time),
         effective_time=timestamp(change.effective_time),
+        catalogue_version=change.catalogue_version,
     )
 
 

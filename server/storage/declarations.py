@@ -146,6 +146,9 @@ DECLARATIONS: dict[Kind, Declaration] = {
     ),
     Kind.CATALOGUE: Declaration(required=("tenant",), properties=_PLATFORM),
     Kind.CATALOGUE_CHANGES: Declaration(required=("tenant",), properties=_PLATFORM),
+    Kind.CATALOGUE_HEADS: Declaration(
+        required=("tenant", "version", "number"), properties={**_PLATFORM, "number": _NUMBER}
+    ),
     Kind.TEXTS: Declaration(required=("tenant",), properties=_PLATFORM),
     Kind.BREACHES: Declaration(
         required=("tenant", "version", "state", "is_snapshot"),

@@ -1,4 +1,4 @@
-"""Keeps the catalogue in memory as new as the one in the database."""
+"""Keeps the catalogue in memory as new as the one in the database, and records what took effect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.domain.errors import StorageUnavailableError
 
 
 class CatalogueRefresher:
-    """Sees the changes of the catalogue that other servers applied."""
+    """Sees the changes that other servers applied, and records when scheduled ones took effect."""
 
     name = "catalogue-refresher"
 
@@ -23,7 +23,7 @@ class CatalogueRefresher:
         while True:
             await asyncio.sleep(self._seconds)
             try:
-                await self._catalogues.refresh()
+                await self._catalogues.settle()
             except StorageUnavailableError:
                 # The catalogue in memory stays in force; health tells that the database is away.
                 continue

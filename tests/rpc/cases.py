@@ -93,6 +93,12 @@ async def _inclusion(world: World) -> Json:
     return {"entry": first["name"], "size": size}
 
 
+async def _organisation(world: World) -> Json:
+    """Return the request for who the platform is, once a catalogue says so."""
+    await world.organisation()
+    return {}
+
+
 async def _growth(world: World) -> Json:
     return {"parent": world.tenant, "firstSize": 1, "secondSize": await world.signed()}
 
@@ -194,6 +200,9 @@ CASES: Mapping[str, Case] = {
         "name", lambda w: w.change(is_reviewed=False), review=new_review()
     ),
     "CatalogueService/ApplyCatalogueChange": _of("name", lambda w: w.change(is_reviewed=True)),
+    "CatalogueService/WithdrawCatalogueChange": _of(
+        "name", lambda w: w.change(is_reviewed=False), reason="Not wanted."
+    ),
     "CatalogueService/GetCatalogueChange": _of("name", lambda w: w.change(is_reviewed=False)),
     "CatalogueService/ListCatalogueChanges": _plain(lambda _: {"page_size": 1}),
     "CatalogueService/GetPurpose": _plain(lambda _: {"name": CUSTOMISE}),
@@ -206,6 +215,7 @@ CASES: Mapping[str, Case] = {
         lambda _: {"name": "retentionRules/end_user_24_months"}
     ),
     "CatalogueService/ListRetentionRules": _plain(lambda _: {"page_size": 1}),
+    "CatalogueService/GetOrganisation": _organisation,
     "CatalogueService/GetText": _plain(lambda w: {"digest": w.text}),
     "CatalogueService/RecordInstruction": _plain(
         lambda w: {

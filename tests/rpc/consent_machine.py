@@ -150,7 +150,7 @@ class ConsentMachine(RuleBasedStateMachine):
         fields: dict[str, Any] = {"texts": [text]}
         if hours is not None:
             renewal = self.model.now + timedelta(hours=hours)
-            known.renewal = max(known.renewal or renewal, renewal)
+            known.renewals.append((renewal, known.wording))
             fields["renewal_time"] = at(renewal)
         self.driven.ask(applied(self.driven.channel, purpose(name, **fields)))
 

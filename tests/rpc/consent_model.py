@@ -23,6 +23,7 @@ class State:
     choice: str
     time: datetime
     expire_time: datetime | None = None
+    wording: int = 0
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Purpose:
 
     rests_on_consent: bool = True
     wording: int = 1
-    renewal: datetime | None = None
+    renewals: list[tuple[datetime, int]] = field(default_factory=list[tuple[datetime, int]])
     is_retired: bool = False
 
 
@@ -95,7 +96,9 @@ class Model:
             person.begin(person.erased)
         elif self.is_late(person, age, decided):
             return "SUBJECT_ERASED"
-        self.count(person, purpose, State(GRANTED, decided, self.now + lasts if lasts else None))
+        expiry = self.now + lasts if lasts else None
+        wording = self.purposes[purpose].wording
+        self.count(person, purpose, State(GRANTED, decided, expiry, wording))
         return ""
 
     def is_late(self, person: Person, age: timedelta | None, decided: datetime) -> bool:
@@ -181,5 +184,7 @@ class Model:
 
     def is_outdated(self, state: State, purpose: str) -> bool:
         """Tell whether the words have materially changed since."""
-        renewal = self.purposes[purpose].renewal
-        return renewal is not None and renewal <= self.now and state.time < renewal
+        return any(
+            time <= self.now and state.time < time and state.wording < wording
+            for time, wording in self.purposes[purpose].renewals
+        )

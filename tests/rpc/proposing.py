@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import grpc
@@ -28,27 +29,49 @@ def purpose(name: str, **fields: Any) -> pb.Purpose:
     return pb.Purpose(**given)
 
 
-async def applied(
-    channel: grpc.aio.Channel, *purposes: pb.Purpose, retired: Sequence[str] = ()
-) -> None:
-    """Propose, review and apply *purposes*, and that *retired* ones end."""
+async def approved(channel: grpc.aio.Channel, *purposes: pb.Purpose, **content: Any) -> str:
+    """Propose and review *purposes* and further *content*; return the change's name."""
     catalogue = CatalogueServiceStub(channel)
     proposed = await catalogue.ProposeCatalogueChange(
         pb.ProposeCatalogueChangeRequest(
-            content=pb.CatalogueContent(purposes=purposes, retired_purposes=retired),
+            content=pb.CatalogueContent(purposes=purposes, **content),
             proposer="product team",
             reason="It is needed.",
             request_id=new_id(),
         )
     )
-    review = pb.Review(
-        reviewer="counsel", outcome=pb.REVIEW_OUTCOME_APPROVED, note="Read and compared."
+    await catalogue.ReviewCatalogueChange(review(proposed.catalogue_change))
+    return proposed.catalogue_change
+
+
+def review(change: str, *, reviewer: str = "counsel") -> pb.ReviewCatalogueChangeRequest:
+    """Return the request that approves *change*."""
+    written = pb.Review(
+        reviewer=reviewer, outcome=pb.REVIEW_OUTCOME_APPROVED, note="Read and compared."
     )
-    await catalogue.ReviewCatalogueChange(
-        pb.ReviewCatalogueChangeRequest(
-            name=proposed.catalogue_change, review=review, request_id=new_id()
-        )
+    return pb.ReviewCatalogueChangeRequest(name=change, review=written, request_id=new_id())
+
+
+async def apply(
+    channel: grpc.aio.Channel, change: str, *, at: datetime | None = None
+) -> pb.ApplyCatalogueChangeResponse:
+    """Apply *change*, now or *at* a time to come."""
+    request = pb.ApplyCatalogueChangeRequest(name=change, request_id=new_id())
+    if at is not None:
+        request.effective_time.FromDatetime(at)
+    return await CatalogueServiceStub(channel).ApplyCatalogueChange(request)
+
+
+async def take_back(channel: grpc.aio.Channel, change: str) -> pb.WithdrawCatalogueChangeResponse:
+    """Withdraw *change*."""
+    request = pb.WithdrawCatalogueChangeRequest(
+        name=change, reason="Not wanted.", request_id=new_id()
     )
-    await catalogue.ApplyCatalogueChange(
-        pb.ApplyCatalogueChangeRequest(name=proposed.catalogue_change, request_id=new_id())
-    )
+    return await CatalogueServiceStub(channel).WithdrawCatalogueChange(request)
+
+
+async def applied(
+    channel: grpc.aio.Channel, *purposes: pb.Purpose, retired: Sequence[str] = ()
+) -> None:
+    """Propose, review and apply *purposes*, and that *retired* ones end."""
+    await apply(channel, await approved(channel, *purposes, retired_purposes=retired))

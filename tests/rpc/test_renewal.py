@@ -100,3 +100,38 @@ async def test_refusal_and_withdrawal_need_no_renewal(
 
     found = await verdict(channel, who, name)
     assert [pb.VERDICT_REASON_CONSENT_REFUSED] == found.reasons
+
+
+async def test_whoever_agreed_to_the_new_text_has_renewed(
+    channel: grpc.aio.Channel, clock: SteppingClock
+) -> None:
+    """People are asked before the date: a consent to the new text holds beyond it."""
+    name = f"purposes/{new_id('renewed')}"
+    who, late = [end_user(await new_tenant(channel)) for _ in range(2)]
+    await applied(channel, purpose(name))
+    for each in (who, late):
+        await grant(channel, each, name)
+    await applied(channel, reworded(name, "May we do more?", renewal_time=in_days(clock, 2)))
+    clock.advance(DAY)
+
+    await grant(channel, who, name)
+    clock.advance(DAY)
+
+    assert (await verdict(channel, who, name)).allowed
+    assert RENEWAL_NEEDED == (await verdict(channel, late, name)).reasons
+
+
+async def test_a_later_date_of_renewal_puts_no_earlier_one_off(
+    channel: grpc.aio.Channel, clock: SteppingClock
+) -> None:
+    """Another material change, with a date to come, brings no consent back that has ended."""
+    name = f"purposes/{new_id('renewed')}"
+    who = end_user(await new_tenant(channel))
+    await applied(channel, purpose(name))
+    await grant(channel, who, name)
+    clock.advance(DAY)
+    await applied(channel, reworded(name, "May we do more?", renewal_time=in_days(clock, 0)))
+
+    await applied(channel, reworded(name, "May we do it all?", renewal_time=in_days(clock, 30)))
+
+    assert RENEWAL_NEEDED == (await verdict(channel, who, name)).reasons

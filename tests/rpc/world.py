@@ -177,6 +177,17 @@ class World:
             )
         return change
 
+    async def organisation(self) -> None:
+        """Have the catalogue say who the platform is."""
+        ours = {"display_name": "Platform", "address": "Paris", "contact_point": "privacy desk"}
+        proposed = {"content": {"organisation": ours}, "proposer": "Product", "reason": "Art. 30."}
+        answer = await self.call("CatalogueService/ProposeCatalogueChange", proposed)
+        change = {"name": answer["catalogue_change"]}
+        await self.call(
+            "CatalogueService/ReviewCatalogueChange", {**change, "review": new_review()}
+        )
+        await self.call("CatalogueService/ApplyCatalogueChange", change)
+
     async def instruction(self) -> str:
         """Return an instruction that stands."""
         given = {

@@ -20,7 +20,7 @@ from server.domain.breach.breach import (
     notices,
     snapshot_id,
 )
-from server.domain.catalogue.catalogues import PLATFORM
+from server.domain.catalogue.change_states import PLATFORM
 from server.domain.change import Insert, Replace
 from server.domain.commands import Commands, Decision
 from server.domain.errors import BreachNotFoundError

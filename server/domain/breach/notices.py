@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from server.domain.breach.breach import BREACHES, Breach, Facts, Notice, notices, snapshot_id
-from server.domain.catalogue.catalogues import PLATFORM
+from server.domain.catalogue.change_states import PLATFORM
 from server.domain.change import Replace
 from server.domain.commands import Commands, Decision
 from server.domain.errors import BreachNotFoundError, NoticeNotFoundError

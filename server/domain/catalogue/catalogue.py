@@ -12,9 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from server.domain.catalogue.organisation import Organisation
 from server.domain.change import Kind, Table
 from server.domain.errors import (
     CategoryNotFoundError,
+    OrganisationNotFoundError,
     PolicyVersionNotFoundError,
     PurposeNotFoundError,
     RetentionRuleNotFoundError,
@@ -22,7 +24,7 @@ from server.domain.errors import (
 from server.domain.values import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 CATALOGUES = Table(Kind.CATALOGUE)
 TEXTS = Table(Kind.TEXTS)
@@ -76,8 +78,19 @@ class PublishedText:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewal:
+    """From *time* on, consents to an earlier version than *version* need renewal."""
+
+    time: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Purpose:
-    """Why data is processed. `version` and `effective_time` are set when it is applied."""
+    """Why data is processed; from `version` on, what is set when it is applied.
+
+    `renewals` has each need for renewal that there ever was: a later one replaces none.
+    """
 
     id: str
     role: Role
@@ -94,10 +107,43 @@ class Purpose:
     version: int = 0
     effective_time: datetime | None = None
     retire_time: datetime | None = None
+    renewals: tuple[Renewal, ...] = ()
+    change: str = ""
 
     def is_retired(self, now: datetime) -> bool:
         """Whether it takes no new grants and no new data."""
         return self.retire_time is not None and self.retire_time <= now
+
+    def needs_renewal(self, given: datetime, version: int, now: datetime) -> bool:
+        """Whether a consent *given* to *version* no longer suffices at *now*.
+
+        Who agreed to the new text before the date has renewed already.
+        """
+        return any(
+            renewal.time <= now and given < renewal.time and version < renewal.version
+            for renewal in self._renewals()
+        )
+
+    def _renewals(self) -> tuple[Renewal, ...]:
+        if self.renewals or self.renewal_time is None:
+            return self.renewals
+        # Stored before each need was kept: all that is known is the last.
+        return (Renewal(self.renewal_time, self.version + 1),)
+
+    def following(self, before: Purpose | None, now: datetime, change: str) -> Purpose:
+        """Return this purpose as the version after *before*, in force from *now* on."""
+        version = before.version + 1 if before else 1
+        renewals = before._renewals() if before else ()  # noqa: SLF001 – its own kind
+        if self.renewal_time is not None:
+            renewals = (*renewals, Renewal(self.renewal_time, version))
+        return replace(
+            self,
+            version=version,
+            effective_time=now,
+            renewal_time=_later(before.renewal_time if before else None, self.renewal_time),
+            renewals=renewals,
+            change=change,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +172,7 @@ class Category:
     version: int = 0
     effective_time: datetime | None = None
     retire_time: datetime | None = None
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +198,14 @@ class RetentionRule:
     purpose: str = ""
     ground: str = ""
     version: int = 0
+    effective_time: datetime | None = None
+    retire_time: datetime | None = None
+    change: str = ""
+
+    @property
+    def is_general(self) -> bool:
+        """Whether it holds for every tenant, category and purpose of its role, and still does."""
+        return self.retire_time is None and not (self.tenant or self.category or self.purpose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +219,23 @@ class Proposal:
     retired_purposes: tuple[str, ...] = ()
     retired_categories: tuple[str, ...] = ()
     texts: tuple[PublishedText, ...] = ()
+    retired_retention_rules: tuple[str, ...] = ()
+    organisation: Organisation | None = None
+
+    def named(self) -> tuple[str, ...]:
+        """Return the names of what it replaces or retires, if that is there."""
+        return (
+            *(f"purposes/{id}" for id in (*(p.id for p in self.purposes), *self.retired_purposes)),
+            *(
+                f"categories/{id}"
+                for id in (*(c.id for c in self.categories), *self.retired_categories)
+            ),
+            *(
+                f"retentionRules/{id}"
+                for id in (*(r.id for r in self.retention_rules), *self.retired_retention_rules)
+            ),
+            *(("organisation",) if self.organisation else ()),
+        )
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -193,6 +265,17 @@ class Catalogue:
     categories: dict[str, Category] = field(default_factory=dict[str, Category])
     policy_versions: dict[str, PolicyVersion] = field(default_factory=dict[str, PolicyVersion])
     retention_rules: dict[str, RetentionRule] = field(default_factory=dict[str, RetentionRule])
+    organisation: Organisation | None = None
+
+    def the_organisation(self) -> Organisation:
+        """Return who the platform is.
+
+        Raises:
+            OrganisationNotFoundError: the catalogue doesn't say yet.
+        """
+        if self.organisation is None:
+            raise OrganisationNotFoundError
+        return self.organisation
 
     def purpose(self, id: str) -> Purpose:
         """Return the purpose *id*.
@@ -245,37 +328,42 @@ class Catalogue:
             RetentionRuleNotFoundError: the catalogue has none.
         """
         for rule in self.retention_rules.values():
-            if rule.role is role and not (rule.tenant or rule.category or rule.purpose):
+            if rule.role is role and rule.is_general:
                 return rule
         raise RetentionRuleNotFoundError(role=role)
 
-    def amended(self, proposal: Proposal, now: datetime) -> Catalogue:
-        """Return the next catalogue: this one with *proposal* in effect from *now* on."""
+    def amended(self, proposal: Proposal, now: datetime, *, change: str = "") -> Catalogue:
+        """Return the next catalogue: this one with *proposal* in effect from *now* on.
+
+        *change* is the id of the change that brings it.
+        """
         purposes = dict(self.purposes)
         for purpose in proposal.purposes:
-            before = purposes.get(purpose.id)
-            purposes[purpose.id] = replace(
-                purpose,
-                version=before.version + 1 if before else 1,
-                effective_time=now,
-                renewal_time=_later(before.renewal_time if before else None, purpose.renewal_time),
-            )
+            purposes[purpose.id] = purpose.following(purposes.get(purpose.id), now, change)
         categories = dict(self.categories)
         for category in proposal.categories:
             known = categories.get(category.id)
+            version = known.version + 1 if known else 1
             categories[category.id] = replace(
-                category, version=known.version + 1 if known else 1, effective_time=now
+                category, version=version, effective_time=now, change=change
             )
         rules = dict(self.retention_rules)
         for rule in proposal.retention_rules:
             old = rules.get(rule.id)
-            rules[rule.id] = replace(rule, version=old.version + 1 if old else 1)
-        for id in proposal.retired_purposes:
-            if id in purposes:
-                purposes[id] = replace(purposes[id], retire_time=now)
-        for id in proposal.retired_categories:
-            if id in categories:
-                categories[id] = replace(categories[id], retire_time=now)
+            version = old.version + 1 if old else 1
+            rules[rule.id] = replace(rule, version=version, effective_time=now, change=change)
+        for id in set(proposal.retired_purposes) & set(purposes):
+            purposes[id] = replace(purposes[id], retire_time=now, change=change)
+        for id in set(proposal.retired_categories) & set(categories):
+            categories[id] = replace(categories[id], retire_time=now, change=change)
+        for id in set(proposal.retired_retention_rules) & set(rules):
+            rules[id] = replace(rules[id], retire_time=now, change=change)
+        organisation = self.organisation
+        if proposal.organisation is not None:
+            version = organisation.version + 1 if organisation else 1
+            organisation = replace(
+                proposal.organisation, version=version, effective_time=now, change=change
+            )
         number = self.number + 1
         return Catalogue(
             id=id_of(number),
@@ -286,7 +374,31 @@ class Catalogue:
             categories=categories,
             policy_versions={**self.policy_versions, **{v.id: v for v in proposal.policy_versions}},
             retention_rules=rules,
+            organisation=organisation,
         )
+
+    def bases(self, proposal: Proposal) -> dict[str, str]:
+        """Return what *proposal* builds upon: name of each thing it changes → its present state."""
+        return {name: self._mark(name) for name in proposal.named()}
+
+    def first_outdated(self, bases: Mapping[str, str]) -> str | None:
+        """Return which of *bases* has changed since, or None: a review was of what there was."""
+        for name, mark in bases.items():
+            if self._mark(name) != mark:
+                return f"{name} has changed since this was proposed: propose it anew"
+        return None
+
+    def _mark(self, name: str) -> str:
+        """Return what tells the present state of a thing from all others; "": there is none."""
+        kind, _, id = name.partition("/")
+        found: Purpose | Category | RetentionRule | Organisation | None = self.organisation
+        if kind == "purposes":
+            found = self.purposes.get(id)
+        elif kind == "categories":
+            found = self.categories.get(id)
+        elif kind == "retentionRules":
+            found = self.retention_rules.get(id)
+        return "" if found is None else f"{found.version}/{found.change}"
 
     def first_problem(self, proposal: Proposal, now: datetime) -> str | None:
         """Return what would be wrong with the catalogue if *proposal* were applied, or None."""
@@ -296,21 +408,28 @@ class Catalogue:
         for version in proposal.policy_versions:
             if version.id in self.policy_versions:
                 yield f"policyVersions/{version.id} exists and can't be replaced"
-        for retired in proposal.retired_purposes:
-            if retired not in self.purposes:
-                yield f"purposes/{retired} can't be retired: it does not exist"
-        for retired in proposal.retired_categories:
-            if retired not in self.categories:
-                yield f"categories/{retired} can't be retired: it does not exist"
+        for kind, retired, known in (
+            ("purposes", proposal.retired_purposes, frozenset(self.purposes)),
+            ("categories", proposal.retired_categories, frozenset(self.categories)),
+            ("retentionRules", proposal.retired_retention_rules, frozenset(self.retention_rules)),
+        ):
+            for id in retired:
+                if id not in known:
+                    yield f"{kind}/{id} can't be retired: it does not exist"
         after = self.amended(proposal, now)
-        general = [
-            r for r in after.retention_rules.values() if not (r.tenant or r.category or r.purpose)
-        ]
-        for role in Role:
-            if sum(rule.role is role for rule in general) > 1:
-                yield f"more than one general retention rule for role {role}"
+        yield from after.problems_of_rules()
         for purpose in after.purposes.values():
             yield from after.problems_of(purpose, now)
+
+    def problems_of_rules(self) -> Iterator[str]:
+        """Yield for which role there isn't one general rule, if it has any."""
+        general = [rule for rule in self.retention_rules.values() if rule.is_general]
+        for role in Role:
+            count = sum(rule.role is role for rule in general)
+            if count > 1:
+                yield f"more than one general retention rule for role {role}"
+            if not count and any(r.role is role for r in self.retention_rules.values()):
+                yield f"no general retention rule for role {role} would be left"
 
     def problems_of(self, purpose: Purpose, now: datetime) -> Iterator[str]:
         """Yield where *purpose* contradicts the rest of this catalogue."""
@@ -318,6 +437,8 @@ class Catalogue:
         rule = self.retention_rules.get(purpose.retention_rule)
         if rule is None:
             yield f"{name} names retentionRules/{purpose.retention_rule}, which does not exist"
+        elif rule.retire_time is not None and not purpose.is_retired(now):
+            yield f"{name} names retentionRules/{rule.id}, which is retired"
         elif rule.role is not purpose.role:
             yield f"{name} and retentionRules/{rule.id} belong to different roles"
         if (
@@ -328,12 +449,17 @@ class Catalogue:
         if not purpose.texts:
             yield f"{name} has no text"
         for id in purpose.categories:
-            category = self.categories.get(id)
-            if category is None:
-                yield f"{name} names categories/{id}, which does not exist"
-            elif category.role is not purpose.role:
-                yield f"{name} and categories/{id} belong to different roles"
-            elif category.retire_time is not None and not purpose.is_retired(now):
-                yield f"{name} needs categories/{id}, which is retired"
-            elif category.special_category and purpose.legal_basis is not LegalBasis.CONSENT:
-                yield f"{name} needs categories/{id}, a special category, without consent (Art. 9)"
+            yield from self._problems_of_need(purpose, id, now)
+
+    def _problems_of_need(self, purpose: Purpose, id: str, now: datetime) -> Iterator[str]:
+        """Yield what keeps *purpose* from needing the category *id*."""
+        name = f"purposes/{purpose.id}"
+        category = self.categories.get(id)
+        if category is None:
+            yield f"{name} names categories/{id}, which does not exist"
+        elif category.role is not purpose.role:
+            yield f"{name} and categories/{id} belong to different roles"
+        elif category.retire_time is not None and not purpose.is_retired(now):
+            yield f"{name} needs categories/{id}, which is retired"
+        elif category.special_category and purpose.legal_basis is not LegalBasis.CONSENT:
+            yield f"{name} needs categories/{id}, a special category, without consent (Art. 9)"

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from server.domain.catalogue.catalogue import (
-    CATALOGUES,
-    TEXTS,
-    Catalogue,
-    Category,
-    Proposal,
-    PublishedText,
-    Purpose,
-    id_of,
+from server.domain.call import Call
+from server.domain.catalogue.catalogue import CATALOGUES, TEXTS, Proposal, PublishedText
+from server.domain.catalogue.change_states import (
+    CHANGES,
+    PLATFORM,
+    CatalogueChange,
+    ChangeState,
+    Review,
 )
-from server.domain.change import Insert, Kind, Replace, Table
+from server.domain.catalogue.known import KnownCatalogues
+from server.domain.catalogue.line import Line, Scheduled, first_problem, line_of
+from server.domain.change import Change, Insert, Replace
 from server.domain.commands import Commands, Decision
 from server.domain.errors import (
-    CatalogueChangeNotFoundError,
     CatalogueInconsistentError,
     ChangeNotReviewedError,
+    ConflictError,
     IllegalTransitionError,
-    PurposeNotFoundError,
+    InvalidArgumentError,
     ReviewerIsProposerError,
-    TextNotFoundError,
+    Violation,
 )
 from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import committing
@@ -35,50 +36,12 @@ from server.domain.ports import Query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from server.domain.call import Call
     from server.domain.change import Committed, Write
     from server.domain.ledger import Entry
     from server.domain.ports import Ports
 
-CHANGES = Table(Kind.CATALOGUE_CHANGES)
-PLATFORM = ""
-"""The tenant of what belongs to no tenant."""
-
-
-class ChangeState(StrEnum):
-    """Where a change of the catalogue stands."""
-
-    PROPOSED = "proposed"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    APPLIED = "applied"
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """The legal review of a change."""
-
-    reviewer: str
-    approved: bool
-    note: str
-    evidence_digest: str
-    review_time: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueChange:
-    """A change of the catalogue, from proposal to effect."""
-
-    id: str
-    tenant: str
-    version: int
-    proposal: Proposal
-    proposer: str
-    reason: str
-    state: ChangeState
-    create_time: datetime
-    review: Review | None = None
-    effective_time: datetime | None = None
+_WORKER = Call(caller="worker:catalogue", rpc="")
+_WITHDRAWABLE = frozenset({ChangeState.PROPOSED, ChangeState.APPROVED, ChangeState.SCHEDULED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,95 +60,34 @@ class ChangeReviewed:
 
 @dataclass(frozen=True, slots=True)
 class ChangeApplied:
-    """What the caller of `apply` is told, now and at a repeat."""
+    """What the caller of `apply` is told, now and at a repeat; `number` is 0 until then."""
 
     number: int
     effective_time: datetime
+    state: ChangeState = ChangeState.APPLIED
 
 
-class Catalogues:
-    """The catalogue in force, held in memory, and the way in which it changes.
+@dataclass(frozen=True, slots=True)
+class ChangeWithdrawn:
+    """What the caller of `withdraw` is told, now and at a repeat."""
 
-    Other servers' changes are seen at the next `refresh`, which a worker calls every
-    `catalogue_refresh_ms`, and at once when a purpose is asked for that isn't known yet.
-    """
+    state: ChangeState
+
+
+class _Taken(NamedTuple):
+    """What is written when changes take effect."""
+
+    writes: Sequence[Write]
+    entries: Sequence[Entry]
+
+
+class Catalogues(KnownCatalogues):
+    """The catalogue in force, and the way in which it changes."""
 
     def __init__(self, ports: Ports) -> None:
         """Work on *ports*; empty until the first `refresh`."""
-        self._ports = ports
+        super().__init__(ports)
         self._commands = Commands(ports)
-        self.current = Catalogue(id="", tenant=PLATFORM)
-
-    async def refresh(self) -> None:
-        """Read the newest catalogue, if there is a newer one than that in memory."""
-        following = id_of(self.current.number + 1)
-        newer = Query(CATALOGUES, tenant=PLATFORM, at_least={"id": following}, order="-id", limit=1)
-        # Most often none: a whole catalogue, several times a second, would cost more than a call.
-        newest = await self._ports.reader.find(newer, Catalogue)
-        if newest and newest[0].number > self.current.number:
-            self.current = newest[0]
-
-    async def newest(self) -> Catalogue:
-        """Return the catalogue in force, also if another server has just applied a change.
-
-        One point read, which goes out together with those of other callers.
-        """
-        following = id_of(self.current.number + 1)
-        if await self._ports.reader.get(CATALOGUES, PLATFORM, following, Catalogue):
-            await self.refresh()
-        return self.current
-
-    async def at(self, moment: datetime) -> Catalogue:
-        """Return the catalogue that was in force at *moment*: an empty one before the first."""
-        await self.refresh()
-        begun = self.current.effective_time
-        if begun is not None and begun <= moment:
-            return self.current
-        query = Query(
-            CATALOGUES,
-            tenant=PLATFORM,
-            at_most={"effective_time": moment},
-            order="-id",
-            limit=1,
-        )
-        found = await self._ports.reader.find(query, Catalogue)
-        return found[0] if found else Catalogue(id="", tenant=PLATFORM)
-
-    async def purpose_version(self, id: str, version: int) -> Purpose:
-        """Return the purpose *id* as its *version* said.
-
-        Raises:
-            PurposeNotFoundError: there is no such purpose, or it never had that version.
-        """
-        known = self.current.purposes.get(id)
-        if known is not None and known.version == version:
-            return known
-        equals = {f"purposes.{id}.version": version}
-        query = Query(CATALOGUES, tenant=PLATFORM, equals=equals, order="id", limit=1)
-        found = await self._ports.reader.find(query, Catalogue)
-        if not found:
-            raise PurposeNotFoundError
-        return found[0].purpose(id)
-
-    async def purpose(self, id: str) -> Purpose:
-        """Return the purpose *id* as it is in force.
-
-        Raises:
-            PurposeNotFoundError: there is none.
-        """
-        if id not in self.current.purposes:
-            await self.refresh()
-        return self.current.purpose(id)
-
-    async def category(self, id: str) -> Category:
-        """Return the category *id* as it is in force.
-
-        Raises:
-            CategoryNotFoundError: there is none.
-        """
-        if id not in self.current.categories:
-            await self.refresh()
-        return self.current.category(id)
 
     async def propose(
         self, call: Call, *, proposal: Proposal, proposer: str, reason: str
@@ -199,7 +101,9 @@ class Catalogues:
         async def decide() -> Decision[ChangeProposed]:
             await self.refresh()
             now = self._ports.clock.now()
-            self._require_consistent(proposal, now)
+            problem = self.current.first_problem(proposal, now)
+            if problem is not None:
+                raise CatalogueInconsistentError(problem=problem)
             change = CatalogueChange(
                 id=self._ports.ids.new(),
                 tenant=PLATFORM,
@@ -209,6 +113,7 @@ class Catalogues:
                 reason=reason,
                 state=ChangeState.PROPOSED,
                 create_time=now,
+                bases=self.current.bases(proposal),
             )
             entry = self._entry(call, "catalogue.change_proposed", change.id, now)
             return Decision(
@@ -256,52 +161,131 @@ class Catalogues:
 
         return await self._commands.run(call, PLATFORM, ChangeReviewed, decide)
 
-    async def apply(self, call: Call, *, change: str) -> Committed[ChangeApplied]:
-        """Put the approved *change* into effect now.
+    async def apply(
+        self, call: Call, *, change: str, effective_time: datetime | None = None
+    ) -> Committed[ChangeApplied]:
+        """Put the approved *change* into effect: now, or at *effective_time*.
 
         Raises:
             CatalogueChangeNotFoundError: there is no such change.
             ChangeNotReviewedError: no review has approved it.
-            IllegalTransitionError: it was rejected, or applied before.
-            CatalogueInconsistentError: the catalogue has changed since and would not agree.
+            IllegalTransitionError: it was rejected, withdrawn, scheduled or applied before.
+            CatalogueInconsistentError: what it changes has changed since it was proposed, or it
+                would not agree with the catalogue, or what is scheduled after it wouldn't.
+            InvalidArgumentError: the time isn't in the future.
         """
 
         async def decide() -> Decision[ChangeApplied]:
             await self.refresh()
-            now = self._ports.clock.now()
+            line, now = self._line, self._ports.clock.now()
             found = await self.change(change)
             if found.state is ChangeState.PROPOSED:
                 raise ChangeNotReviewedError
             if found.state is not ChangeState.APPROVED:
                 raise IllegalTransitionError(state=found.state)
-            self._require_consistent(found.proposal, now)
-            following = self.current.amended(found.proposal, now)
+            if effective_time is not None and effective_time <= now:
+                raise InvalidArgumentError((Violation("effective_time", "must be in the future"),))
+            # Clocks of servers differ: no catalogue takes effect before the one before it.
+            soonest = max(now, line.stored.effective_time or now)
+            new = Scheduled(change, effective_time or soonest, found.proposal, found.bases)
+            following, problem = line.with_change(new)
+            if problem is not None:
+                raise CatalogueInconsistentError(problem=problem)
+            after = line_of(line.head, line.stored, following)
+            due = after.due(soonest)
+            taken = await self._taking_effect(call, after, due, now, but=change)
+            number = 0
+            if effective_time is None:
+                number = line.stored.number + len(due)
             done = replace(
-                found, version=found.version + 1, state=ChangeState.APPLIED, effective_time=now
+                found,
+                version=found.version + 1,
+                state=ChangeState.APPLIED if number else ChangeState.SCHEDULED,
+                effective_time=new.effective_time,
+                catalogue_version=number,
             )
+            entry = self._entry(call, f"catalogue.change_{done.state}", change, now)
             return Decision(
                 writes=(
-                    Insert(CATALOGUES, following),
+                    *taken.writes,
                     Replace(CHANGES, done),
+                    line.head.saved(line.stored.number + len(due), following[len(due) :]),
                     *await self._unpublished(found.proposal),
                 ),
-                entries=(self._entry(call, "catalogue.change_applied", change, now),),
-                outcome=ChangeApplied(following.number, now),
+                entries=(*taken.entries, entry),
+                outcome=ChangeApplied(number, new.effective_time, done.state),
             )
 
         committed = await self._commands.run(call, PLATFORM, ChangeApplied, decide)
         await self.refresh()
         return committed
 
-    async def change(self, id: str) -> CatalogueChange:
-        """Return the change *id*.
+    async def withdraw(self, call: Call, *, change: str, reason: str) -> Committed[ChangeWithdrawn]:
+        """Take *change* back, which is not in effect yet.
+
+        Raises:
+            CatalogueChangeNotFoundError: there is no such change.
+            IllegalTransitionError: it is in effect, was rejected, or withdrawn before.
+            CatalogueInconsistentError: something that is scheduled after it needs it.
+        """
+
+        async def decide() -> Decision[ChangeWithdrawn]:
+            await self.refresh()
+            line, now = self._line, self._ports.clock.now()
+            found = await self.change(change)
+            state = found.state
+            if state is ChangeState.SCHEDULED and change in {e.change for e in line.due(now)}:
+                state = ChangeState.APPLIED
+            if state not in _WITHDRAWABLE:
+                raise IllegalTransitionError(state=state)
+            writes: list[Write] = []
+            if state is ChangeState.SCHEDULED:
+                left = [each for each in line.scheduled if each.change != change]
+                problem = first_problem(line.stored, left)
+                if problem is not None:
+                    raise CatalogueInconsistentError(problem=problem)
+                writes.append(line.head.saved(line.stored.number, left))
+            withdrawn = replace(found, version=found.version + 1, state=ChangeState.WITHDRAWN)
+            entry = self._entry(call, "catalogue.change_withdrawn", change, now)
+            return Decision(
+                writes=(*writes, Replace(CHANGES, withdrawn)),
+                entries=(replace(entry, reason=reason),),
+                outcome=ChangeWithdrawn(ChangeState.WITHDRAWN),
+            )
+
+        committed = await self._commands.run(call, PLATFORM, ChangeWithdrawn, decide)
+        await self.refresh()
+        return committed
+
+    async def settle(self) -> None:
+        """Record that scheduled changes have taken effect, once their time has come.
+
+        They are in force without it; what is stored, and the ledger, say so from then on.
+        """
+        await self.refresh()
+        line, now = self._line, self._ports.clock.now()
+        due = line.due(now)
+        if not due:
+            return
+        taken = await self._taking_effect(_WORKER, line, due, now)
+        head = line.head.saved(line.stored.number + len(due), line.scheduled[len(due) :])
+        # Another server may have been quicker: then it is recorded all the same.
+        with suppress(ConflictError):
+            await self._ports.committer.commit(
+                Change(writes=(*taken.writes, head), entries=taken.entries), type(None)
+            )
+        await self.refresh()
+
+    async def seen(self, id: str) -> CatalogueChange:
+        """Return the change *id* as it stands now, for people.
 
         Raises:
             CatalogueChangeNotFoundError: there is none.
         """
-        found = await self._ports.reader.get(CHANGES, PLATFORM, id, CatalogueChange)
-        if found is None:
-            raise CatalogueChangeNotFoundError
+        found = await self.change(id)
+        if self._is_due(found):
+            await self.settle()
+            found = await self.change(id)
         return found
 
     async def changes(
@@ -312,23 +296,43 @@ class Catalogues:
         query = Query(
             CHANGES, tenant=PLATFORM, equals=equals, order="-id", after=after, limit=limit
         )
-        return await self._ports.reader.find(query, CatalogueChange)
-
-    async def text(self, digest: str) -> PublishedText:
-        """Return the words behind *digest*.
-
-        Raises:
-            TextNotFoundError: no published text has it.
-        """
-        found = await self._ports.reader.get(TEXTS, PLATFORM, digest, PublishedText)
-        if found is None:
-            raise TextNotFoundError
+        found = await self._ports.reader.find(query, CatalogueChange)
+        if any(map(self._is_due, found)):
+            await self.settle()
+            found = await self._ports.reader.find(query, CatalogueChange)
         return found
 
-    def _require_consistent(self, proposal: Proposal, now: datetime) -> None:
-        problem = self.current.first_problem(proposal, now)
-        if problem is not None:
-            raise CatalogueInconsistentError(problem=problem)
+    def _is_due(self, change: CatalogueChange) -> bool:
+        time = change.effective_time
+        is_scheduled = change.state is ChangeState.SCHEDULED
+        return is_scheduled and time is not None and time <= self._ports.clock.now()
+
+    async def _taking_effect(
+        self,
+        call: Call,
+        line: Line,
+        due: Sequence[Scheduled],
+        now: datetime,
+        *,
+        but: str = "",
+    ) -> _Taken:
+        """Return what stores the catalogues of *due*, and says so of all changes *but* one."""
+        writes: list[Write] = []
+        entries: list[Entry] = []
+        for each, catalogue in zip(due, line.catalogues[1:], strict=False):
+            writes.append(Insert(CATALOGUES, catalogue))
+            if each.change == but:
+                continue
+            found = await self.change(each.change)
+            applied = replace(
+                found,
+                version=found.version + 1,
+                state=ChangeState.APPLIED,
+                catalogue_version=catalogue.number,
+            )
+            writes.append(Replace(CHANGES, applied))
+            entries.append(self._entry(call, "catalogue.change_applied", each.change, now))
+        return _Taken(writes, entries)
 
     async def _unpublished(self, proposal: Proposal) -> Sequence[Write]:
         new = {text.id: text for text in proposal.texts}

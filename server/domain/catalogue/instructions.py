@@ -43,7 +43,8 @@ INSTRUCTIONS = Table(Kind.INSTRUCTIONS)
 class Instruction:
     """A documented instruction to collect one category; it stands until it is revoked.
 
-    `sealed` is its `Words` under the tenant's key: they name one of the tenant's people.
+    `sealed` is its `Words` under the tenant's key: they name one of the tenant's people. Why it
+    was revoked names nobody: the ledger says the same.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Instruction:
     evidence_digest: str
     create_time: datetime
     revoke_time: datetime | None = None
+    revoke_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,9 @@ class Instructions:
             if found.revoke_time is not None:
                 raise IllegalTransitionError(state="revoked")
             now = self._ports.clock.now()
-            revoked = replace(found, version=found.version + 1, revoke_time=now)
+            revoked = replace(
+                found, version=found.version + 1, revoke_time=now, revoke_reason=reason
+            )
             entry = new_entry(
                 call,
                 self._ports.ids,

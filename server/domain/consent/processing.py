@@ -181,8 +181,7 @@ def is_expired(consent: ConsentState, now: datetime) -> bool:
 
 def needs_renewal(consent: ConsentState, purpose: Purpose, now: datetime) -> bool:
     """Whether the text of *purpose* has materially changed since *consent* was given."""
-    renewal = purpose.renewal_time
-    return renewal is not None and renewal <= now and consent.time < renewal
+    return purpose.needs_renewal(consent.time, consent.purpose_version, now)
 
 
 def _needs_explicit(purpose: Purpose, catalogue: Catalogue) -> bool:

@@ -11,6 +11,7 @@
     │   ├── catalogue        PurposeNotFoundError · CategoryNotFoundError · TextNotFoundError
     │   │                    PolicyVersionNotFoundError · RetentionRuleNotFoundError
     │   │                    CatalogueChangeNotFoundError · InstructionNotFoundError
+    │   │                    OrganisationNotFoundError
     │   ├── consent          ConsentDecisionNotFoundError
     │   ├── records          RecordNotFoundError
     │   ├── rights           RightsRequestNotFoundError · ExportNotFoundError
@@ -70,6 +71,7 @@ from server.domain.errors.catalogue import (
     CategoryNotFoundError,
     ChangeNotReviewedError,
     InstructionNotFoundError,
+    OrganisationNotFoundError,
     PolicyVersionNotFoundError,
     PurposeNotFoundError,
     RetentionRuleNotFoundError,
@@ -194,6 +196,7 @@ __all__ = [
     "NotFoundError",
     "NotSequencedYetError",
     "NoticeNotFoundError",
+    "OrganisationNotFoundError",
     "PageTokenInvalidError",
     "ParentalAuthorityRequiredError",
     "PartitionLostError",

@@ -35,6 +35,12 @@ class RetentionRuleNotFoundError(NotFoundError):
     reason, thing = "RETENTION_RULE_NOT_FOUND", "retention rule"
 
 
+class OrganisationNotFoundError(NotFoundError):
+    """The catalogue doesn't say yet who the platform is."""
+
+    reason, thing = "ORGANISATION_NOT_FOUND", "organisation"
+
+
 class CatalogueChangeNotFoundError(NotFoundError):
     """No such proposed change of the catalogue."""
 

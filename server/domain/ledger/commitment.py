@@ -95,6 +95,8 @@ NOTHING: Mapping[str, frozenset[str]] = {
     "the entry says all: a step that was taken": frozenset(
         {
             "catalogue.change_applied",
+            "catalogue.change_scheduled",
+            "catalogue.change_withdrawn",
             "chatbot.deleted",
             "consent.visitor_linked",
             "contact.deleted",
@@ -126,6 +128,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
     "a reading: what was read is not kept a second time": frozenset(
         {
             "breach.notice_read",
+            "catalogue.activities_exported",
             "contact.listed",
             "contact.read",
             "directive.listed",

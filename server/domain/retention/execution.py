@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from server.domain.catalogue.catalogues import PLATFORM
+from server.domain.catalogue.change_states import PLATFORM
 from server.domain.change import Change, Delete, Replace
 from server.domain.errors import ConflictError
 from server.domain.ledger import new_entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server.domain.catalogue.catalogues import PLATFORM
+from server.domain.catalogue.change_states import PLATFORM
 from server.domain.change import Change, Delete, Insert
 from server.domain.ledger import new_entry
 from server.domain.ports import Query

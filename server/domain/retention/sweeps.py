@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server.domain.catalogue.catalogues import PLATFORM
+from server.domain.catalogue.change_states import PLATFORM
 from server.domain.change import Insert, Replace
 from server.domain.commands import Commands, Decision
 from server.domain.errors import (

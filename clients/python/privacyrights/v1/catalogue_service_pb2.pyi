@@ -368,8 +368,8 @@ class Purpose(_message.Message):
 
     @_builtins.property
     def renewal_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. Set when the texts change materially: consents given before need renewal from then
-        on.
+        """Optional. Set when the texts change materially: consents to earlier versions, given before then,
+        need renewal from then on. A later version may add a date; it takes none away.
         """
 
     def __init__(
@@ -1040,7 +1040,7 @@ class ApplyCatalogueChangeRequest(_message.Message):
     """Required. Makes a repeat harmless (AIP-155)."""
     @_builtins.property
     def effective_time(self) -> _timestamp_pb2.Timestamp:
-        """Optional. When it takes effect; default: now."""
+        """Optional. When it takes effect, a time in the future; default: now."""
 
     def __init__(
         self,

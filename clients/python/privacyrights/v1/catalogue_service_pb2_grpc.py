@@ -177,7 +177,10 @@ class CatalogueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApplyCatalogueChange(self, request, context):
-        """Puts an approved change into effect, now or at a future time.
+        """Puts an approved change into effect, now or at a future time. At that time every server that
+        knows of it – within half a second from now – goes over to it by itself; the texts can be read
+        from now on. One that replaces what has changed since it was proposed is inconsistent, and so is
+        one that contradicts what is scheduled after it.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
@@ -193,7 +196,9 @@ class CatalogueServiceServicer:
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION / CATALOGUE_INCONSISTENT: what is scheduled after it
+        needs it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,10 @@ class CatalogueServiceStub:
     - FAILED_PRECONDITION, REVIEWER_IS_PROPOSER / ILLEGAL_TRANSITION.
     """
     ApplyCatalogueChange: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ApplyCatalogueChangeRequest, _catalogue_service_pb2.ApplyCatalogueChangeResponse]
-    """Puts an approved change into effect, now or at a future time.
+    """Puts an approved change into effect, now or at a future time. At that time every server that
+    knows of it – within half a second from now – goes over to it by itself; the texts can be read
+    from now on. One that replaces what has changed since it was proposed is inconsistent, and so is
+    one that contradicts what is scheduled after it.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
@@ -67,7 +70,9 @@ class CatalogueServiceStub:
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION / CATALOGUE_INCONSISTENT: what is scheduled after it
+      needs it.
     """
     GetCatalogueChange: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetCatalogueChangeRequest, _catalogue_service_pb2.GetCatalogueChangeResponse]
     """Returns one proposed, reviewed or applied change.
@@ -212,7 +217,10 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     - FAILED_PRECONDITION, REVIEWER_IS_PROPOSER / ILLEGAL_TRANSITION.
     """
     ApplyCatalogueChange: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ApplyCatalogueChangeRequest, _catalogue_service_pb2.ApplyCatalogueChangeResponse]  # type: ignore[assignment]
-    """Puts an approved change into effect, now or at a future time.
+    """Puts an approved change into effect, now or at a future time. At that time every server that
+    knows of it – within half a second from now – goes over to it by itself; the texts can be read
+    from now on. One that replaces what has changed since it was proposed is inconsistent, and so is
+    one that contradicts what is scheduled after it.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
@@ -224,7 +232,9 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
-    - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+    - ALREADY_EXISTS, REQUEST_ID_REUSED.
+    - FAILED_PRECONDITION, ILLEGAL_TRANSITION / CATALOGUE_INCONSISTENT: what is scheduled after it
+      needs it.
     """
     GetCatalogueChange: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetCatalogueChangeRequest, _catalogue_service_pb2.GetCatalogueChangeResponse]  # type: ignore[assignment]
     """Returns one proposed, reviewed or applied change.
@@ -384,7 +394,10 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.ApplyCatalogueChangeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.ApplyCatalogueChangeResponse, _abc.Awaitable[_catalogue_service_pb2.ApplyCatalogueChangeResponse]]:
-        """Puts an approved change into effect, now or at a future time.
+        """Puts an approved change into effect, now or at a future time. At that time every server that
+        knows of it – within half a second from now – goes over to it by itself; the texts can be read
+        from now on. One that replaces what has changed since it was proposed is inconsistent, and so is
+        one that contradicts what is scheduled after it.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
@@ -402,7 +415,9 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, CATALOGUE_CHANGE_NOT_FOUND.
-        - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
+        - ALREADY_EXISTS, REQUEST_ID_REUSED.
+        - FAILED_PRECONDITION, ILLEGAL_TRANSITION / CATALOGUE_INCONSISTENT: what is scheduled after it
+          needs it.
         """
 
     @_abc_1.abstractmethod
