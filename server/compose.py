@@ -14,6 +14,7 @@ from opentelemetry import metrics
 from pymongo import AsyncMongoClient
 from pymongo.errors import PyMongoError
 
+from server.domain.activities.activities import Activities
 from server.domain.assistance.compliance_gaps import ComplianceGaps
 from server.domain.assistance.contacts import Contacts
 from server.domain.assistance.inquiries import Inquiries
@@ -123,6 +124,7 @@ class Services:
     """The domain's services, which handlers and workers share."""
 
     catalogues: Catalogues
+    activities: Activities
     tenants: Tenants
     instructions: Instructions
     consents: Consents
@@ -173,6 +175,14 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
     feed = Feed(ports, subscriptions, lease_seconds=feed_lease_seconds)
     return Services(
         catalogues=catalogues,
+        activities=Activities(
+            ports,
+            tenants=tenants,
+            catalogues=catalogues,
+            instructions=instructions,
+            contacts=contacts,
+            recipients=recipients,
+        ),
         tenants=tenants,
         instructions=instructions,
         consents=consents,
@@ -237,7 +247,9 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
         AssistanceHandler(
             services.inquiries, services.contacts, services.compliance_gaps, ports.clock
         ),
-        CatalogueHandler(services.catalogues, services.instructions, ports.clock),
+        CatalogueHandler(
+            services.catalogues, services.instructions, services.activities, ports.clock
+        ),
         ConsentHandler(
             services.consents,
             services.cookie_choices,

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from tools.contract import ROOT
 
 # In this order: a later step may import what an earlier one has written.
-STEPS = ("tools.stubs", "tools.api_status")
+STEPS = ("tools.stubs", "tools.api_status", "tools.activities_schema")
 
 
 def stale_files(step: str) -> Iterator[tuple[str, str | None]]:

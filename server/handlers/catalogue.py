@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import ClassVar, TypeVar
 
+import msgspec
 from google.protobuf.message import Message
 
 from privacyrights.v1 import catalogue_service_pb2 as pb
+from server.domain.activities.activities import Activities
+from server.domain.activities.page import page as activities_page
 from server.domain.call import Call
 from server.domain.catalogue.catalogues import Catalogues
 from server.domain.catalogue.change_states import ChangeState
 from server.domain.catalogue.instructions import Instruction, Instructions, Words
 from server.domain.ports import Clock
-from server.domain.values import sha256_digest
+from server.domain.values import locale, sha256_digest
 from server.handlers import names
 from server.handlers.catalogue_content import (
     RULE_NOT_BUILT,
@@ -34,9 +37,14 @@ T = TypeVar("T")
 
 MAX_REASON = 2_000
 MAX_NOTE = 10_000
+MAX_CHUNK = 65_536
 CURRENT = "policyVersions/current"
 
 _STATES = {state_number(state): state for state in ChangeState}
+_MEDIA_TYPES = {
+    pb.DOCUMENT_FORMAT_JSON: "application/json",
+    pb.DOCUMENT_FORMAT_HTML: "text/html",
+}
 _OUTCOMES = {pb.REVIEW_OUTCOME_APPROVED: True, pb.REVIEW_OUTCOME_REJECTED: False}
 
 
@@ -51,8 +59,15 @@ class CatalogueHandler:
         ),
     }
 
-    def __init__(self, catalogues: Catalogues, instructions: Instructions, clock: Clock) -> None:
-        """Ask *catalogues* and *instructions*."""
+    def __init__(
+        self,
+        catalogues: Catalogues,
+        instructions: Instructions,
+        activities: Activities,
+        clock: Clock,
+    ) -> None:
+        """Ask *catalogues*, *instructions* and *activities*."""
+        self._activities = activities
         self._catalogues = catalogues
         self._instructions = instructions
         self._clock = clock
@@ -352,6 +367,26 @@ class CatalogueHandler:
         fields.done()
         found = await self._catalogues.organisation_version(version)
         return pb.GetOrganisationResponse(organisation=organisation_message(found))
+
+    async def ExportProcessingActivities(
+        self, request: pb.ExportProcessingActivitiesRequest, call: Call
+    ) -> AsyncIterator[pb.ExportProcessingActivitiesResponse]:
+        """Stream the record of processing activities."""
+        fields = Fields(self._clock.now())
+        role = fields.role("role", request.role)
+        tenant = fields.optional("tenant", names.tenant, request.tenant)
+        media_type = fields.choice("format", _MEDIA_TYPES, request.format)
+        language = fields.optional("locale", locale, request.locale)
+        fields.done()
+        record = await self._activities.export(call, role=role, tenant=tenant, locale=language)
+        if request.format == pb.DOCUMENT_FORMAT_HTML:
+            document = activities_page(record).encode()
+        else:
+            document = msgspec.json.format(msgspec.json.encode(record))
+        for start in range(0, len(document), MAX_CHUNK):
+            yield pb.ExportProcessingActivitiesResponse(
+                chunk=document[start : start + MAX_CHUNK], media_type="" if start else media_type
+            )
 
 
 def _version(fields: Fields, version: int) -> int:

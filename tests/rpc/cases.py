@@ -216,6 +216,13 @@ CASES: Mapping[str, Case] = {
     ),
     "CatalogueService/ListRetentionRules": _plain(lambda _: {"page_size": 1}),
     "CatalogueService/GetOrganisation": _organisation,
+    "CatalogueService/ExportProcessingActivities": _plain(
+        lambda w: {
+            "role": "ROLE_PROCESSOR",
+            "tenant": w.tenant,
+            "format": "DOCUMENT_FORMAT_JSON",
+        }
+    ),
     "CatalogueService/GetText": _plain(lambda w: {"digest": w.text}),
     "CatalogueService/RecordInstruction": _plain(
         lambda w: {

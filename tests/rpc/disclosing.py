@@ -74,6 +74,10 @@ def _list(world: World) -> Json:
     return {"parent": world.tenant}
 
 
+def _activities(world: World) -> Json:
+    return {"role": "ROLE_PROCESSOR", "tenant": world.tenant, "format": "DOCUMENT_FORMAT_JSON"}
+
+
 READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
     "AssistanceService/GetInquiry": ("inquiry.read", CASES["AssistanceService/GetInquiry"]),
     "AssistanceService/GetContact": ("contact.read", CASES["AssistanceService/GetContact"]),
@@ -96,6 +100,10 @@ READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
             "BreachService/AcknowledgeNotice",
             lambda world: {**_list(world), "role": "ROLE_PROCESSOR"},
         ),
+    ),
+    "CatalogueService/ExportProcessingActivities": (
+        "catalogue.activities_exported",
+        _after("AssistanceService/SetContact", _activities),
     ),
     "CatalogueService/GetInstruction": (
         "instruction.read",
@@ -176,6 +184,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "BreachService/ListBreaches",
             "CatalogueService/GetCatalogueChange",
             "CatalogueService/GetCategory",
+            "CatalogueService/GetOrganisation",
             "CatalogueService/GetPolicyVersion",
             "CatalogueService/GetPurpose",
             "CatalogueService/GetRetentionRule",
@@ -211,6 +220,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "CatalogueService/RecordInstruction",
             "CatalogueService/ReviewCatalogueChange",
             "CatalogueService/RevokeInstruction",
+            "CatalogueService/WithdrawCatalogueChange",
             "ConsentService/LinkVisitor",
             "ConsentService/RecordConsent",
             "ConsentService/RecordCookieChoices",

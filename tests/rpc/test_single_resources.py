@@ -161,9 +161,9 @@ async def test_rule_is_read_by_its_name(channel: grpc.aio.Channel, world: World)
 
     assert 24 == found["retention_rule"]["months"]
     assert ("NOT_FOUND", "RETENTION_RULE_NOT_FOUND") == (told.code, told.reason)
-    later = message(get, {"name": "retentionRules/end_user_24_months", "version": 1})
-    unbuilt = await refused(channel, get.path, later.SerializeToString())
-    assert "NOT_BUILT_YET" == unbuilt.reason
+    later = message(get, {"name": "retentionRules/end_user_24_months", "version": 99})
+    never = await refused(channel, get.path, later.SerializeToString())
+    assert "RETENTION_RULE_NOT_FOUND" == never.reason
 
 
 async def test_what_is_left_empty_is_empty(channel: grpc.aio.Channel, world: World) -> None:

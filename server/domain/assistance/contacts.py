@@ -231,6 +231,12 @@ class Contacts:
         )
         return [Reachable(contact, await self.reach(contact)) for contact in found]
 
+    async def all(self, tenant: str) -> Sequence[Reachable]:
+        """Return all contacts of *tenant*; the ledger is the caller's to tell."""
+        query = Query(CONTACTS, tenant=tenant, limit=len(Side) * len(Function))
+        found = await self._ports.reader.find(query, Contact)
+        return [Reachable(contact, await self.reach(contact)) for contact in found]
+
     async def posts(self, tenant: str) -> frozenset[Post]:
         """Return what *tenant* has a contact for, without telling who it is."""
         query = Query(CONTACTS, tenant=tenant, limit=len(Side) * len(Function))
