@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it has no stubs of its own
 import pytest
 
 from privacyrights.v1 import assistance_service_pb2 as assistance
@@ -42,7 +42,9 @@ async def export(channel: grpc.aio.Channel, **fields: Any) -> bytes:
     return b"".join([piece.chunk async for piece in pieces])
 
 
-async def record(channel: grpc.aio.Channel, role: int, tenant: str = "") -> Json:
+async def record(
+    channel: grpc.aio.Channel, role: types_pb2.Role.ValueType, tenant: str = ""
+) -> Json:
     """Return the record of *role* as JSON."""
     document: Json = json.loads(
         await export(channel, role=role, tenant=tenant, format=pb.DOCUMENT_FORMAT_JSON)
@@ -66,7 +68,7 @@ async def organised(channel: grpc.aio.Channel) -> None:
 
 @BOTH
 async def test_record_has_the_documented_form(
-    channel: grpc.aio.Channel, clock: SteppingClock, role: int
+    channel: grpc.aio.Channel, clock: SteppingClock, role: types_pb2.Role.ValueType
 ) -> None:
     """Art. 30(3), (4): it is in writing, in a form that a machine checks and that stays."""
     await organised(channel)
@@ -81,7 +83,9 @@ async def test_record_has_the_documented_form(
 
 
 @BOTH
-async def test_record_names_who_answers(channel: grpc.aio.Channel, role: int) -> None:
+async def test_record_names_who_answers(
+    channel: grpc.aio.Channel, role: types_pb2.Role.ValueType
+) -> None:
     """Art. 30(1)(a), (g), 30(2)(a), (d): name and contact, representative, officer, security."""
     await organised(channel)
 
@@ -99,8 +103,10 @@ async def test_record_names_who_answers(channel: grpc.aio.Channel, role: int) ->
 
 
 @BOTH
-async def test_each_processing_is_described(channel: grpc.aio.Channel, role: int) -> None:
-    """Art. 30(1)(b), (c), (f): every purpose, whose and which data it needs, when that is erased."""
+async def test_each_processing_is_described(
+    channel: grpc.aio.Channel, role: types_pb2.Role.ValueType
+) -> None:
+    """Art. 30(1)(b), (c), (f): every purpose, whose and which data, erased when."""
     stub = CatalogueServiceStub(channel)
     purposes = (await stub.ListPurposes(pb.ListPurposesRequest(role=role, page_size=1000))).purposes
 
