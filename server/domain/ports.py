@@ -29,6 +29,7 @@ class Query:
             tenants and is for workers only.
         equals: field → value, or field → tuple of values of which one must match. A dotted
             field reaches into an embedded document.
+        but: field → values that must not match.
         patterns: field → texts of which one must match; one that ends with `*` matches every
             longer text that begins like it.
         at_most: field → highest value that matches (dates as `YYYY-MM-DD`, or times).
@@ -46,6 +47,7 @@ class Query:
     equals: Mapping[str, Scalar | tuple[Scalar, ...]] = field(
         default_factory=dict[str, "Scalar | tuple[Scalar, ...]"]
     )
+    but: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict[str, "tuple[Scalar, ...]"])
     patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     at_most: Mapping[str, str | int | datetime] = field(
         default_factory=dict[str, "str | int | datetime"]

@@ -136,9 +136,10 @@ class AssistanceHandler:
         """Return an inquiry with its thread."""
         fields = Fields(self._clock.now())
         inquiry = fields.take("name", names.inquiry, request.name)
+        reason = fields.reason(request.reason)
         fields.done()
         tenant, id = inquiry
-        found = await self._inquiries.read(call, tenant=tenant, inquiry=id)
+        found = await self._inquiries.read(call, tenant=tenant, inquiry=id, reason=reason)
         return pb.GetInquiryResponse(inquiry=_inquiry(found))
 
     async def ListInquiries(
@@ -150,9 +151,10 @@ class AssistanceHandler:
         asked = page(fields, request)
         tenant = fields.take("parent", names.tenant, request.parent)
         state = fields.optional_choice("state", _STATES, request.state)
+        reason = fields.reason(request.reason)
         fields.done()
         found = await self._inquiries.list(
-            call, tenant=tenant, state=state, after=asked.after, limit=asked.limit
+            call, tenant=tenant, state=state, reason=reason, after=asked.after, limit=asked.limit
         )
         shown, token = asked.cut(found, lambda one: (one.inquiry.due_time, one.inquiry.id))
         return pb.ListInquiriesResponse(
@@ -184,9 +186,11 @@ class AssistanceHandler:
         """Return a contact."""
         fields = Fields(self._clock.now())
         contact = fields.take("name", names.contact, request.name)
+        reason = fields.reason(request.reason)
         fields.done()
         tenant, id = contact
-        return pb.GetContactResponse(contact=_contact(await self._contacts.read(call, tenant, id)))
+        found = await self._contacts.read(call, tenant, id, reason=reason)
+        return pb.GetContactResponse(contact=_contact(found))
 
     async def DeleteContact(
         self, request: pb.DeleteContactRequest, call: Call
@@ -208,8 +212,11 @@ class AssistanceHandler:
         fields = Fields(self._clock.now())
         asked = page(fields, request)
         tenant = fields.take("parent", names.tenant, request.parent)
+        reason = fields.reason(request.reason)
         fields.done()
-        found = await self._contacts.list(call, tenant, after=asked.after, limit=asked.limit)
+        found = await self._contacts.list(
+            call, tenant, reason=reason, after=asked.after, limit=asked.limit
+        )
         shown, token = asked.cut(found, lambda one: (one.contact.id, one.contact.id))
         return pb.ListContactsResponse(
             contacts=[_contact(one) for one in shown], next_page_token=token

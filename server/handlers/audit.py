@@ -12,7 +12,6 @@ from server.domain.errors import NotSequencedYetError
 from server.domain.ledger.checkpoint import Checkpoint
 from server.domain.opening.openings import Openings
 from server.domain.ports import Clock
-from server.domain.records.minimisation import stated_reason
 from server.domain.rights.deletion import Deletions
 from server.domain.values import InvalidValueError
 from server.handlers import names
@@ -133,7 +132,7 @@ class AuditHandler:
         """Open the commitment of an entry."""
         fields = Fields(self._clock.now())
         id = fields.take("entry", names.ledger_entry, request.entry)
-        reason = fields.take("reason", lambda text: stated_reason(text, ""), request.reason)
+        reason = fields.reason(request.reason)
         fields.done()
         opened = await self._openings.open(call, id, name=request.entry, reason=reason)
         return pb.OpenCommitmentResponse(salt=opened.salt, content=opened.content)

@@ -333,9 +333,10 @@ class CatalogueHandler:
         """Return an instruction."""
         fields = Fields(self._clock.now())
         name = fields.take("name", names.instruction, request.name)
+        reason = fields.reason(request.reason)
         fields.done()
         tenant, id = name
-        found = await self._instructions.read(call, tenant, id)
+        found = await self._instructions.read(call, tenant, id, reason=reason)
         return pb.GetInstructionResponse(
             instruction=_instruction(found, await self._instructions.words(found))
         )
@@ -347,8 +348,11 @@ class CatalogueHandler:
         fields = Fields(self._clock.now())
         asked = page(fields, request)
         tenant = fields.take("parent", names.tenant, request.parent)
+        reason = fields.reason(request.reason)
         fields.done()
-        found = await self._instructions.list(call, tenant, after=asked.after, limit=asked.limit)
+        found = await self._instructions.list(
+            call, tenant, reason=reason, after=asked.after, limit=asked.limit
+        )
         shown, token = asked.cut(found, lambda instruction: (instruction.id, instruction.id))
         return pb.ListInstructionsResponse(
             instructions=[

@@ -19,7 +19,6 @@ from server.domain.disclosure.recipients import (
 )
 from server.domain.identifiers import role_of
 from server.domain.ports import Clock
-from server.domain.records.minimisation import stated_reason
 from server.domain.values import optional_sentence, resource_id, sha256_digest
 from server.handlers import names
 from server.handlers.etags import etag
@@ -126,7 +125,7 @@ class DisclosureHandler:
         fields = Fields(self._clock.now())
         asked = page(fields, request)
         who = fields.subject("subject", request.subject)
-        reason = fields.take("reason", lambda text: stated_reason(text, who.value), request.reason)
+        reason = fields.reason(request.reason, about=who.value)
         fields.done()
         found = await self._disclosures.list(
             call, who, reason=reason, after=asked.after, limit=asked.limit
@@ -144,7 +143,7 @@ class DisclosureHandler:
         """Return a disclosure."""
         fields = Fields(self._clock.now())
         name = fields.take("name", names.disclosure, request.name)
-        reason = fields.take("reason", lambda text: stated_reason(text, ""), request.reason)
+        reason = fields.reason(request.reason)
         fields.done()
         tenant, id = name
         found = await self._disclosures.read(call, tenant=tenant, disclosure=id, reason=reason)

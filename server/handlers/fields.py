@@ -17,6 +17,7 @@ from server.domain.errors import (
     Violation,
 )
 from server.domain.ports import Freshness
+from server.domain.records.minimisation import stated_reason
 from server.domain.values import (
     CLOCK_SKEW,
     InvalidValueError,
@@ -109,6 +110,10 @@ class Fields:
     def text(self, field: str, value: str, *, most: int) -> str:
         """Return *value* as prose of 1 to *most* characters."""
         return self.take(field, lambda text: sentence(text, most=most), value)
+
+    def reason(self, value: str, *, about: str = "") -> str:
+        """Return why something is read, in words that don't tell the id that it is *about*."""
+        return self.take("reason", lambda text: stated_reason(text, about), value)
 
     def request_id(self, value: str) -> str:
         """Return *value* as the call's request id (AIP-155)."""

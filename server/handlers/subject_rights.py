@@ -12,7 +12,6 @@ from server.domain.change import Committed
 from server.domain.errors import NotBuiltYetError, PageTokenInvalidError
 from server.domain.identifiers import role_of
 from server.domain.ports import Clock
-from server.domain.records.minimisation import stated_reason
 from server.domain.rights.erasure import Erasures
 from server.domain.rights.execution import EXECUTABLE, RightsExecution
 from server.domain.rights.exports import Exports
@@ -120,10 +119,11 @@ class SubjectRightsHandler:
         fields = Fields(self._clock.now())
         name = fields.take("name", _name, request.name)
         freshness = fields.freshness(request.consistency)
+        reason = fields.reason(request.reason)
         fields.done()
         tenant, id = name
         found = await self._requests.get(call, tenant=tenant, request=id, freshness=freshness)
-        (readable,) = await self._requests.read(call, found)
+        (readable,) = await self._requests.read(call, found, reason=reason)
         return pb.GetRightsRequestResponse(rights_request=encoded(readable))
 
     async def ListRightsRequests(
@@ -145,6 +145,8 @@ class SubjectRightsHandler:
         )
         if wanted.who is not None and (wanted.who.tenant, wanted.who.role) != (tenant, role):
             fields.wrong("subject", "must have the tenant and role of the list")
+        about = wanted.who.value if wanted.who is not None else ""
+        reason = fields.reason(request.reason, about=about)
         fields.done()
         call.notes["tenant"] = tenant
         found = await self._requests.list(
@@ -155,7 +157,7 @@ class SubjectRightsHandler:
             limit=asked.limit,
         )
         shown, token = asked.cut(found, lambda each: (each.due_time, each.id))
-        readable = await self._requests.read(call, *shown)
+        readable = await self._requests.read(call, *shown, reason=reason)
         return pb.ListRightsRequestsResponse(
             rights_requests=[encoded(each) for each in readable],
             next_page_token=token,
@@ -252,7 +254,7 @@ class SubjectRightsHandler:
         """Stream an export from an offset on."""
         fields = Fields(self._clock.now())
         name = fields.take("name", _name, request.name)
-        reason = fields.take("reason", lambda text: stated_reason(text, ""), request.reason)
+        reason = fields.reason(request.reason)
         if request.offset < 0:
             fields.wrong("offset", "must not be negative")
         fields.done()

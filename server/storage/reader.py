@@ -206,6 +206,8 @@ def _filter(query: Query) -> Document:
         filter[_stored(name)] = {"$in": list(values)} if len(values) != 1 else values[0]
     for name, patterns in query.patterns.items():
         filter[_stored(name)] = {"$in": [_pattern(each) for each in patterns]}
+    for name, unwanted in query.but.items():
+        filter.setdefault("$and", []).append({_stored(name): {"$nin": list(unwanted)}})
     for name, most in query.at_most.items():
         filter.setdefault("$and", []).append({_stored(name): {"$lte": most}})
     for name, least in query.at_least.items():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable
 from time import monotonic
 
 import structlog
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from server.domain.errors import ConflictError, StorageUnavailableError
 from server.domain.ledger import LEDGER
@@ -32,8 +34,13 @@ MOST_REST_SECONDS = 0.02
 AWAY_SECONDS = 0.5
 """How long a database that is away is left alone."""
 
-MANY_CONFLICTS = 200
-"""Passes in a row that others were faster at, after which somebody has to look at it."""
+MANY_CONFLICTS = 8
+"""Passes in a row that failed, after which it is looked whether somebody has altered a head…"""
+
+EXAMINE_SECONDS = 60.0
+"""…and how soon what was found so is looked at again."""
+
+ASIDE_METRIC = "privacyrights.ledger.set_aside"
 
 _log = structlog.get_logger("server.workers")
 
@@ -43,14 +50,26 @@ class SequencerWorker:
 
     name = "sequencer"
 
-    def __init__(self, sequencer: Sequencer, shares: Shares, reader: Reader) -> None:
-        """Listen for commits with *reader*."""
+    def __init__(
+        self, sequencer: Sequencer, shares: Shares, reader: Reader, meter: Meter | None = None
+    ) -> None:
+        """Listen for commits with *reader*, and tell what is set aside as a gauge of *meter*."""
         self._sequencer = sequencer
         self._shares = shares
         self._reader = reader
         self._sign_at: float | None = None
         self._worked_at = monotonic()
         self._conflicts = 0
+        self._examine_at: float | None = None
+        if meter is not None:
+            meter.create_observable_gauge(
+                ASIDE_METRIC,
+                callbacks=[self._observe],
+                description="Logs and feeds that were altered, and get no places since",
+            )
+
+    def _observe(self, _options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(len(self._sequencer.aside))]
 
     async def run(self) -> None:
         """Sequence until cancelled."""
@@ -74,6 +93,8 @@ class SequencerWorker:
     async def _work(self) -> None:
         """Sequence all that waits, and sign when that is due."""
         try:
+            if self._examine_at is not None and monotonic() >= self._examine_at:
+                await self._examine()
             # Also amid a backlog: a log that is behind must not keep the others from being signed.
             while await self._sequence():
                 await self._sign()
@@ -81,13 +102,20 @@ class SequencerWorker:
         except ConflictError:
             self._conflicts += 1
             if self._conflicts % MANY_CONFLICTS == 0:
-                _log.error("the ledger can't be sequenced - it was altered, or others sequence it")
+                self._examine_at = monotonic()
             # Another server believes in the same partitions, which ends when its leases do.
             await asyncio.sleep(random.uniform(0, BUSY_SECONDS))  # noqa: S311 – parts the two
         except StorageUnavailableError:
             await asyncio.sleep(AWAY_SECONDS)
         else:
             self._conflicts = 0
+
+    async def _examine(self) -> None:
+        """Set aside what was altered, say so, and look at it again in a while."""
+        aside = await self._sequencer.examine(self._shares.held)
+        self._examine_at = monotonic() + EXAMINE_SECONDS if aside else None
+        if aside:
+            _log.error("ledger altered - these logs or feeds are set aside", heads=aside)
 
     async def _sequence(self) -> bool:
         """Sequence one batch, and tell whether there may be more."""

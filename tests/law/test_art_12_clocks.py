@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from privacyrights.v1 import subject_rights_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from tests.rpc.exercising import ACCESS, ERASURE, ask, execute, get, keep, rights
-from tests.rpc.people import new_id, new_tenant, own_user, refused
+from tests.rpc.people import REASON, new_id, new_tenant, own_user, refused
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ async def test_what_is_due_first_is_shown_first(channel: grpc.aio.Channel) -> No
         await ask(channel, subject, ACCESS, receive_time=time)
 
     response = await rights(channel).ListRightsRequests(
-        pb.ListRightsRequestsRequest(parent=tenant, role=types_pb2.ROLE_CONTROLLER)
+        pb.ListRightsRequestsRequest(parent=tenant, role=types_pb2.ROLE_CONTROLLER, reason=REASON)
     )
 
     due = [request.due_time.ToDatetime(UTC) for request in response.rights_requests]

@@ -10,7 +10,7 @@ from privacyrights.v1 import assistance_service_pb2 as pb
 from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceStub
 from server.domain.clock import SteppingClock
 from tests.rpc import breaches
-from tests.rpc.people import new_id, new_tenant
+from tests.rpc.people import REASON, new_id, new_tenant
 
 
 async def test_inquiries_get_an_answer_in_time(
@@ -34,7 +34,7 @@ async def test_inquiries_get_an_answer_in_time(
     )
 
     waiting = await service.ListInquiries(
-        pb.ListInquiriesRequest(parent=tenant, state=pb.INQUIRY_STATE_OPEN)
+        pb.ListInquiriesRequest(parent=tenant, state=pb.INQUIRY_STATE_OPEN, reason=REASON)
     )
     answered = await service.ReplyToInquiry(
         pb.ReplyToInquiryRequest(
@@ -92,7 +92,7 @@ async def test_both_sides_know_whom_to_reach(channel: grpc.aio.Channel) -> None:
                 )
             )
 
-    listed = await service.ListContacts(pb.ListContactsRequest(parent=tenant))
+    listed = await service.ListContacts(pb.ListContactsRequest(parent=tenant, reason=REASON))
     gaps = await service.ListComplianceGaps(pb.ListComplianceGapsRequest(parent=tenant))
 
     assert 4 == len(listed.contacts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from privacyrights.v1 import assistance_service_pb2 as pb
-from tests.rpc.people import new_id
+from tests.rpc.people import REASON, new_id
 
 if TYPE_CHECKING:
     from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceAsyncStub
@@ -61,4 +61,6 @@ def contact(tenant: str, **fields: Any) -> pb.SetContactRequest:
 
 async def contacts(service: AssistanceServiceAsyncStub, tenant: str) -> list[pb.Contact]:
     """Return the contacts of *tenant*."""
-    return list((await service.ListContacts(pb.ListContactsRequest(parent=tenant))).contacts)
+    return list(
+        (await service.ListContacts(pb.ListContactsRequest(parent=tenant, reason=REASON))).contacts
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from tests.rpc.people import new_id
+from tests.rpc.people import REASON, new_id
 from tests.rpc.world import (
     CANARY,
     CUSTOMISE,
@@ -149,8 +149,10 @@ CASES: Mapping[str, Case] = {
         "name", World.inquiry, side="SIDE_PLATFORM", author=CANARY, text=CANARY
     ),
     "AssistanceService/CloseInquiry": _of("name", World.inquiry),
-    "AssistanceService/GetInquiry": _of("name", World.inquiry),
-    "AssistanceService/ListInquiries": _plain(lambda w: {"parent": w.tenant, "page_size": 2}),
+    "AssistanceService/GetInquiry": _of("name", World.inquiry, reason=REASON),
+    "AssistanceService/ListInquiries": _plain(
+        lambda w: {"parent": w.tenant, "page_size": 2, "reason": REASON}
+    ),
     "AssistanceService/SetContact": _plain(
         lambda w: {
             "parent": w.tenant,
@@ -162,9 +164,9 @@ CASES: Mapping[str, Case] = {
             },
         }
     ),
-    "AssistanceService/GetContact": _of("name", World.contact),
+    "AssistanceService/GetContact": _of("name", World.contact, reason=REASON),
     "AssistanceService/DeleteContact": _of("name", World.contact),
-    "AssistanceService/ListContacts": _plain(lambda w: {"parent": w.tenant}),
+    "AssistanceService/ListContacts": _plain(lambda w: {"parent": w.tenant, "reason": REASON}),
     "AssistanceService/ListComplianceGaps": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
     "AuditService/ListLedgerEntries": _plain(
         lambda w: {"parent": w.tenant, "subject": w.end_user, "page_size": 2}
@@ -233,8 +235,10 @@ CASES: Mapping[str, Case] = {
         }
     ),
     "CatalogueService/RevokeInstruction": _of("name", World.instruction, reason="Not wanted."),
-    "CatalogueService/GetInstruction": _of("name", World.instruction),
-    "CatalogueService/ListInstructions": _plain(lambda w: {"parent": w.tenant, "page_size": 1}),
+    "CatalogueService/GetInstruction": _of("name", World.instruction, reason=REASON),
+    "CatalogueService/ListInstructions": _plain(
+        lambda w: {"parent": w.tenant, "page_size": 1, "reason": REASON}
+    ),
     "ConsentService/RecordConsent": _plain(lambda w: w.grant(w.somebody())),
     "ConsentService/RecordCookieChoices": _plain(lambda w: w.cookies()),
     "ConsentService/LinkVisitor": _link,
@@ -333,9 +337,14 @@ CASES: Mapping[str, Case] = {
     "SubjectRightsService/CreateRightsRequest": _of(
         "subject", World.person, kind="RIGHTS_REQUEST_KIND_ACCESS", statement=CANARY, identity=LOGIN
     ),
-    "SubjectRightsService/GetRightsRequest": _of("name", World.request),
+    "SubjectRightsService/GetRightsRequest": _of("name", World.request, reason=REASON),
     "SubjectRightsService/ListRightsRequests": _plain(
-        lambda w: {"parent": w.tenant, "role": "ROLE_CONTROLLER", "page_size": 1}
+        lambda w: {
+            "parent": w.tenant,
+            "role": "ROLE_CONTROLLER",
+            "page_size": 1,
+            "reason": REASON,
+        }
     ),
     "SubjectRightsService/AttestIdentity": _of(
         "name", lambda w: w.request(identity=None), identity=LOGIN

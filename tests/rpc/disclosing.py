@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from tests.rpc.cases import CASES
-from tests.rpc.people import new_id
+from tests.rpc.people import REASON, new_id
 from tests.rpc.world import CANARY, CUSTOMISE, PROFILE, Json, World
-
-REASON = "support case"
 
 
 async def _disclosures(world: World) -> Json:
@@ -45,13 +43,18 @@ async def _refused(world: World) -> Json:
     rpc = "SubjectRightsService/RefuseRightsRequest"
     refusal = await CASES[rpc](world)
     await world.call(rpc, refusal)
-    return {"name": refusal["name"]}
+    return {"name": refusal["name"], "reason": REASON}
 
 
 async def _refused_requests(world: World) -> Json:
     await _refused(world)
     states = ["RIGHTS_REQUEST_STATE_REFUSED"]
-    return {"parent": world.tenant, "role": "ROLE_CONTROLLER", "states": states}
+    return {
+        "parent": world.tenant,
+        "role": "ROLE_CONTROLLER",
+        "states": states,
+        "reason": REASON,
+    }
 
 
 async def _acknowledged(world: World) -> Json:
@@ -71,7 +74,7 @@ def _after(rpc: str, request: Callable[[World], Json]) -> Callable[[World], Awai
 
 
 def _list(world: World) -> Json:
-    return {"parent": world.tenant}
+    return {"parent": world.tenant, "reason": REASON}
 
 
 def _activities(world: World) -> Json:
@@ -98,7 +101,7 @@ READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
         "breach.notice_read",
         _after(
             "BreachService/AcknowledgeNotice",
-            lambda world: {**_list(world), "role": "ROLE_PROCESSOR"},
+            lambda world: {"parent": world.tenant, "role": "ROLE_PROCESSOR"},
         ),
     ),
     "CatalogueService/ExportProcessingActivities": (
@@ -125,6 +128,10 @@ READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
 }
 """Readings that give out what is kept sealed → the type of entry that must be written before, and
 what makes a request of it that is answered with something personal."""
+
+OF_NOTICES = frozenset({"BreachService/GetNotice", "BreachService/ListNotices"})
+"""Readings that need no reason: a tenant is told of a breach so that it acts (Art. 33(2)), and the
+only person named is whoever acknowledged that for it."""
 
 CHANGES = frozenset(
     {

@@ -12,7 +12,7 @@ import grpc
 from privacyrights.v1 import subject_rights_service_pb2 as pb
 from privacyrights.v1 import subject_rights_service_pb2_grpc, types_pb2
 from tests.rpc.kept import put
-from tests.rpc.people import new_id, new_tenant, own_user
+from tests.rpc.people import REASON, new_id, new_tenant, own_user
 
 Person = Callable[[str], types_pb2.Subject]
 """Makes somebody of a tenant who isn't known yet."""
@@ -106,7 +106,9 @@ async def exercise(
 
 async def get(channel: grpc.aio.Channel, name: str) -> pb.RightsRequest:
     """Return a request as it stands."""
-    response = await rights(channel).GetRightsRequest(pb.GetRightsRequestRequest(name=name))
+    response = await rights(channel).GetRightsRequest(
+        pb.GetRightsRequestRequest(name=name, reason=REASON)
+    )
     return response.rights_request
 
 

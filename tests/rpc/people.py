@@ -22,6 +22,9 @@ from tests.rpc.refusal import Refusal, refusal
 
 POLICY_VERSION = "policyVersions/2019-01-01"
 
+REASON = "support case"
+"""Why a test reads what is personal."""
+
 _numbers = itertools.count(1)
 
 

@@ -32,7 +32,7 @@ from server.domain.ports import Query
 from server.domain.tenants import Tenants
 from server.settings import Settings
 from tests.rpc.assistance import CANARY, contact, contacts, opened, opening, reply
-from tests.rpc.people import new_id, new_tenant, refused
+from tests.rpc.people import REASON, new_id, new_tenant, refused
 
 if TYPE_CHECKING:
     from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceAsyncStub
@@ -65,7 +65,7 @@ async def test_inquiry_is_answered_and_closed(
     asked_on = (await service.ReplyToInquiry(reply(asked, pb.SIDE_TENANT, text="Why?"))).inquiry
     ended = await service.CloseInquiry(pb.CloseInquiryRequest(name=asked.name, request_id=new_id()))
 
-    found = (await service.GetInquiry(pb.GetInquiryRequest(name=asked.name))).inquiry
+    found = (await service.GetInquiry(pb.GetInquiryRequest(name=asked.name, reason=REASON))).inquiry
 
     assert [
         pb.INQUIRY_STATE_OPEN,
@@ -188,7 +188,7 @@ async def test_longest_thread_can_be_read(
     await filled(app, asked.name, longest, count)
 
     told = await refused(service.ReplyToInquiry(reply(asked, text=longest)))
-    found = await service.GetInquiry(pb.GetInquiryRequest(name=asked.name))
+    found = await service.GetInquiry(pb.GetInquiryRequest(name=asked.name, reason=REASON))
 
     assert "LIMIT_EXCEEDED" == told.reason
     assert count + 1 == len(found.inquiry.messages)
@@ -204,7 +204,7 @@ async def test_concurrent_replies_are_all_kept(
         *(service.ReplyToInquiry(reply(asked, text=f"{number}")) for number in range(6))
     )
 
-    found = (await service.GetInquiry(pb.GetInquiryRequest(name=asked.name))).inquiry
+    found = (await service.GetInquiry(pb.GetInquiryRequest(name=asked.name, reason=REASON))).inquiry
     assert set("012345") == {one.text for one in found.messages[1:]}
     assert 7 == len(found.messages)
 
@@ -244,12 +244,16 @@ async def test_inquiries_are_listed_first_due_first(
     await opened(service, await new_tenant(channel))
     await service.ReplyToInquiry(reply(pb.Inquiry(name=made[0])))
 
-    first = await service.ListInquiries(pb.ListInquiriesRequest(parent=tenant, page_size=2))
+    first = await service.ListInquiries(
+        pb.ListInquiriesRequest(parent=tenant, page_size=2, reason=REASON)
+    )
     rest = await service.ListInquiries(
-        pb.ListInquiriesRequest(parent=tenant, page_size=2, page_token=first.next_page_token)
+        pb.ListInquiriesRequest(
+            parent=tenant, page_size=2, page_token=first.next_page_token, reason=REASON
+        )
     )
     waiting = await service.ListInquiries(
-        pb.ListInquiriesRequest(parent=tenant, state=pb.INQUIRY_STATE_OPEN)
+        pb.ListInquiriesRequest(parent=tenant, state=pb.INQUIRY_STATE_OPEN, reason=REASON)
     )
 
     found = [*first.inquiries, *rest.inquiries]
@@ -269,7 +273,7 @@ async def test_other_tenants_inquiry_is_not_found(
     hers = asked.name.replace(tenant, other)
 
     told = [
-        await refused(service.GetInquiry(pb.GetInquiryRequest(name=name)))
+        await refused(service.GetInquiry(pb.GetInquiryRequest(name=name, reason=REASON)))
         for name in (hers, f"{other}/inquiries/nothing")
     ]
     replying = await refused(service.ReplyToInquiry(reply(pb.Inquiry(name=hers))))
@@ -282,9 +286,9 @@ async def test_other_tenants_inquiry_is_not_found(
     ("method", "request_"),
     [
         ("OpenInquiry", opening("tenants/nowhere")),
-        ("ListInquiries", pb.ListInquiriesRequest(parent="tenants/nowhere")),
+        ("ListInquiries", pb.ListInquiriesRequest(parent="tenants/nowhere", reason=REASON)),
         ("SetContact", contact("tenants/nowhere")),
-        ("ListContacts", pb.ListContactsRequest(parent="tenants/nowhere")),
+        ("ListContacts", pb.ListContactsRequest(parent="tenants/nowhere", reason=REASON)),
         ("ListComplianceGaps", pb.ListComplianceGapsRequest(parent="tenants/nowhere")),
     ],
 )
@@ -328,8 +332,8 @@ async def test_ledger_tells_of_changes_and_reads(
     asked = await opened(service, tenant)
     await service.ReplyToInquiry(reply(asked))
     await service.ReplyToInquiry(reply(asked, pb.SIDE_TENANT))
-    await service.GetInquiry(pb.GetInquiryRequest(name=asked.name))
-    await service.ListInquiries(pb.ListInquiriesRequest(parent=tenant))
+    await service.GetInquiry(pb.GetInquiryRequest(name=asked.name, reason=REASON))
+    await service.ListInquiries(pb.ListInquiriesRequest(parent=tenant, reason=REASON))
     await service.CloseInquiry(pb.CloseInquiryRequest(name=asked.name, request_id=new_id()))
     await service.SetContact(contact(tenant))
     await contacts(service, tenant)

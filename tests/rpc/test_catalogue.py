@@ -11,7 +11,7 @@ import pytest
 from privacyrights.v1 import catalogue_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
-from tests.rpc.people import end_user, grant, new_id, new_tenant, refused
+from tests.rpc.people import REASON, end_user, grant, new_id, new_tenant, refused
 
 if TYPE_CHECKING:
     from privacyrights.v1.catalogue_service_pb2_grpc import CatalogueServiceAsyncStub
@@ -205,7 +205,9 @@ async def test_instructions_stand_until_revoked(
 
     await catalogue.RevokeInstruction(revocation())
     again = await refused(catalogue.RevokeInstruction(revocation()))
-    listed = await catalogue.ListInstructions(pb.ListInstructionsRequest(parent=tenant))
+    listed = await catalogue.ListInstructions(
+        pb.ListInstructionsRequest(parent=tenant, reason=REASON)
+    )
 
     assert "ILLEGAL_TRANSITION" == again.reason
     assert [recorded.instruction] == [found.name for found in listed.instructions]

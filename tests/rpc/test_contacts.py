@@ -10,7 +10,7 @@ import pytest
 from privacyrights.v1 import assistance_service_pb2 as pb
 from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceStub
 from tests.rpc.assistance import CANARY, contact, contacts
-from tests.rpc.people import new_tenant, refused
+from tests.rpc.people import REASON, new_tenant, refused
 
 if TYPE_CHECKING:
     from privacyrights.v1.assistance_service_pb2_grpc import AssistanceServiceAsyncStub
@@ -53,9 +53,13 @@ async def test_contacts_are_listed_in_pages(
     for function in pb.ContactFunction.values()[1:]:
         await service.SetContact(contact(tenant, function=function))
 
-    first = await service.ListContacts(pb.ListContactsRequest(parent=tenant, page_size=3))
+    first = await service.ListContacts(
+        pb.ListContactsRequest(parent=tenant, page_size=3, reason=REASON)
+    )
     rest = await service.ListContacts(
-        pb.ListContactsRequest(parent=tenant, page_size=3, page_token=first.next_page_token)
+        pb.ListContactsRequest(
+            parent=tenant, page_size=3, page_token=first.next_page_token, reason=REASON
+        )
     )
 
     found = [one.name for one in (*first.contacts, *rest.contacts)]

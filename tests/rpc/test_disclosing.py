@@ -20,7 +20,7 @@ from server.domain.ports import Committer
 from server.settings import Settings
 from tests.rpc.cases import CASES
 from tests.rpc.contract import methods
-from tests.rpc.disclosing import CHANGES, NOTHING, READINGS, WATCHED
+from tests.rpc.disclosing import CHANGES, NOTHING, OF_NOTICES, READINGS, WATCHED
 from tests.rpc.people import new_id
 from tests.rpc.small_server import small_server
 from tests.rpc.wire import refused, responses
@@ -128,6 +128,25 @@ async def assert_told(
 
     assert CANARY.encode() in answer, "it would not have disclosed anything"
     assert {type} == set(await types(ledger, world.tenant, caller))
+
+
+@pytest.mark.parametrize("rpc", sorted(READINGS.keys() - OF_NOTICES))
+async def test_a_reading_states_its_reason(
+    world: World, channel: grpc.aio.Channel, rpc: str
+) -> None:
+    """What is personal is given out for a stated reason, which the ledger keeps, or not at all."""
+    case, caller = await READINGS[rpc][1](world), new_id("reader")
+    method = methods()[rpc]
+    unstated = message(method, {**case, "reason": ""}).SerializeToString()
+
+    told = await refused(channel, method.path, unstated)
+    await answered(channel, rpc, {**case, "reason": f"ticket {caller}"}, caller)
+
+    assert ("FIELD_INVALID", ("reason",)) == (told.reason, told.fields)
+    listed = await AuditServiceStub(channel).ListLedgerEntries(
+        pb.ListLedgerEntriesRequest(parent=world.tenant, actor=caller)
+    )
+    assert {f"ticket {caller}"} == {entry.reason for entry in listed.entries}
 
 
 @pytest.mark.parametrize("rpc", READINGS)

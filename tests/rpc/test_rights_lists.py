@@ -20,7 +20,7 @@ from tests.rpc.exercising import (
     rights,
     withdraw,
 )
-from tests.rpc.people import end_user, new_tenant, own_user, refused
+from tests.rpc.people import REASON, end_user, new_tenant, own_user, refused
 
 AWAITING_IDENTITY = pb.RIGHTS_REQUEST_STATE_AWAITING_IDENTITY
 IN_PROGRESS = pb.RIGHTS_REQUEST_STATE_IN_PROGRESS
@@ -37,7 +37,12 @@ async def listed(
     channel: grpc.aio.Channel, tenant: str, **fields: Any
 ) -> pb.ListRightsRequestsResponse:
     """Return one page of the requests of a tenant's own people; *fields* override."""
-    given: dict[str, Any] = {"parent": tenant, "role": types_pb2.ROLE_CONTROLLER, **fields}
+    given: dict[str, Any] = {
+        "parent": tenant,
+        "role": types_pb2.ROLE_CONTROLLER,
+        "reason": REASON,
+        **fields,
+    }
     return await rights(channel).ListRightsRequests(pb.ListRightsRequestsRequest(**given))
 
 

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from server.compose import App
 from tests.rpc.cases import CASES
 from tests.rpc.contract import methods
-from tests.rpc.people import new_id
+from tests.rpc.people import REASON, new_id
 from tests.rpc.wire import refused, responses
 from tests.rpc.world import CANARY, Json, World, message
 
@@ -17,7 +17,7 @@ SHOWN: dict[str, tuple[str, str, Json]] = {
     "AssistanceService/GetContact": (
         "contact",
         "AssistanceService/ListContacts",
-        {},
+        {"reason": REASON},
     ),
     "BreachService/GetNotice": (
         "notice",
@@ -27,7 +27,7 @@ SHOWN: dict[str, tuple[str, str, Json]] = {
     "CatalogueService/GetInstruction": (
         "instruction",
         "CatalogueService/ListInstructions",
-        {},
+        {"reason": REASON},
     ),
     "TenantService/GetChatbot": ("chatbot", "TenantService/ListChatbots", {}),
 }
@@ -104,8 +104,12 @@ async def test_a_deleted_contact_is_gone(channel: grpc.aio.Channel, world: World
 
     await world.call("AssistanceService/DeleteContact", {"name": name})
     get = methods()["AssistanceService/GetContact"]
-    gone = await refused(channel, get.path, message(get, {"name": name}).SerializeToString())
-    listed = await world.call("AssistanceService/ListContacts", {"parent": world.tenant})
+    gone = await refused(
+        channel, get.path, message(get, {"name": name, "reason": REASON}).SerializeToString()
+    )
+    listed = await world.call(
+        "AssistanceService/ListContacts", {"parent": world.tenant, "reason": REASON}
+    )
     again = await world.contact()
 
     assert ("NOT_FOUND", "CONTACT_NOT_FOUND") == (gone.code, gone.reason)

@@ -173,8 +173,8 @@ class Contacts:
 
         return await self._commands.run(call, tenant, ContactSet, decide)
 
-    async def read(self, call: Call, tenant: str, contact: str) -> Reachable:
-        """Return *contact* (the last part of its name), once the ledger says that it was read.
+    async def read(self, call: Call, tenant: str, contact: str, *, reason: str) -> Reachable:
+        """Return *contact* (the last part of its name), once the ledger says why it was read.
 
         Raises:
             ContactNotFoundError: the tenant has none with this id.
@@ -185,7 +185,13 @@ class Contacts:
         target = found.post.name(tenant)
         await self._commands.note(
             new_entry(
-                call, self._ports.ids, tenant=tenant, type="contact.read", time=now, target=target
+                call,
+                self._ports.ids,
+                tenant=tenant,
+                type="contact.read",
+                time=now,
+                reason=reason,
+                target=target,
             )
         )
         return Reachable(found, await self.reach(found))
@@ -214,9 +220,15 @@ class Contacts:
         return await self._commands.run(call, tenant, ContactDeleted, decide)
 
     async def list(
-        self, call: Call, tenant: str, *, after: tuple[object, str] | None, limit: int
+        self,
+        call: Call,
+        tenant: str,
+        *,
+        reason: str,
+        after: tuple[object, str] | None,
+        limit: int,
     ) -> Sequence[Reachable]:
-        """Return one page of a tenant's contacts, by id; the ledger says that they were read.
+        """Return one page of a tenant's contacts, by id; the ledger says why they were read.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
@@ -227,7 +239,14 @@ class Contacts:
         found = await self._ports.reader.find(query, Contact)
         now = self._ports.clock.now()
         await self._commands.note(
-            new_entry(call, self._ports.ids, tenant=tenant, type="contact.listed", time=now)
+            new_entry(
+                call,
+                self._ports.ids,
+                tenant=tenant,
+                type="contact.listed",
+                time=now,
+                reason=reason,
+            )
         )
         return [Reachable(contact, await self.reach(contact)) for contact in found]
 

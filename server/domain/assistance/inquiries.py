@@ -115,15 +115,15 @@ class Inquiries:
 
         return await self._change(call, tenant, inquiry, step)
 
-    async def read(self, call: Call, *, tenant: str, inquiry: str) -> Thread:
-        """Return an inquiry with its thread; the ledger says that it was read.
+    async def read(self, call: Call, *, tenant: str, inquiry: str, reason: str) -> Thread:
+        """Return an inquiry with its thread; the ledger says why it was read.
 
         Raises:
             InquiryNotFoundError: the tenant has none with this id.
         """
         found = await self._find(call, tenant, inquiry)
         now = self._ports.clock.now()
-        await self._commands.note(self._entry(call, found, "inquiry.read", now))
+        await self._commands.note(self._entry(call, found, "inquiry.read", now, reason=reason))
         return await self.thread(found)
 
     async def list(
@@ -132,6 +132,7 @@ class Inquiries:
         *,
         tenant: str,
         state: InquiryState | None,
+        reason: str,
         after: tuple[object, str] | None,
         limit: int,
     ) -> Sequence[Thread]:
@@ -153,7 +154,14 @@ class Inquiries:
         found = await self._ports.reader.find(query, Inquiry)
         now = self._ports.clock.now()
         await self._commands.note(
-            new_entry(call, self._ports.ids, tenant=tenant, type="inquiry.listed", time=now)
+            new_entry(
+                call,
+                self._ports.ids,
+                tenant=tenant,
+                type="inquiry.listed",
+                time=now,
+                reason=reason,
+            )
         )
         return [Thread(inquiry, await self._title(inquiry)) for inquiry in found]
 
@@ -234,13 +242,16 @@ class Inquiries:
     async def _sealed(self, tenant: str, content: bytes, place: str) -> bytes:
         return await self._ports.keyring.seal_for_tenant(tenant, content, place)
 
-    def _entry(self, call: Call, inquiry: Inquiry, type: str, now: datetime) -> Entry:
+    def _entry(
+        self, call: Call, inquiry: Inquiry, type: str, now: datetime, *, reason: str = ""
+    ) -> Entry:
         return new_entry(
             call,
             self._ports.ids,
             tenant=inquiry.tenant,
             type=type,
             time=now,
+            reason=reason,
             target=inquiry.name,
         )
 

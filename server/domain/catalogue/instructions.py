@@ -183,8 +183,8 @@ class Instructions:
 
         return await self._commands.run(call, tenant, InstructionRevoked, decide)
 
-    async def read(self, call: Call, tenant: str, instruction: str) -> Instruction:
-        """Return *instruction* (the last part of its name); the ledger says that it was read.
+    async def read(self, call: Call, tenant: str, instruction: str, *, reason: str) -> Instruction:
+        """Return *instruction* (the last part of its name); the ledger says why it was read.
 
         Raises:
             InstructionNotFoundError: the tenant has none with this id.
@@ -200,15 +200,22 @@ class Instructions:
             tenant=tenant,
             type="instruction.read",
             time=self._ports.clock.now(),
+            reason=reason,
             target=name(found),
         )
         await self._commands.note(entry)
         return found
 
     async def list(
-        self, call: Call, tenant: str, *, after: tuple[object, str] | None, limit: int
+        self,
+        call: Call,
+        tenant: str,
+        *,
+        reason: str,
+        after: tuple[object, str] | None,
+        limit: int,
     ) -> Sequence[Instruction]:
-        """Return one page of a tenant's instructions, newest first; the ledger says they were read.
+        """Return one page of a tenant's instructions, newest first; the ledger says why.
 
         Raises:
             TenantNotFoundError: there is no such tenant.
@@ -219,7 +226,14 @@ class Instructions:
         found = await self._ports.reader.find(query, Instruction)
         now = self._ports.clock.now()
         await self._commands.note(
-            new_entry(call, self._ports.ids, tenant=tenant, type="instruction.listed", time=now)
+            new_entry(
+                call,
+                self._ports.ids,
+                tenant=tenant,
+                type="instruction.listed",
+                time=now,
+                reason=reason,
+            )
         )
         return found
 

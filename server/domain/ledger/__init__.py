@@ -7,6 +7,7 @@ merkle       the tree over the leaves, and its proofs (RFC 6962)
 heads        how far logs, feeds and trees have come
 checkpoint   a signed statement of a log's size and root
 log          reads proofs
+alterations  tells heads that somebody has altered
 """
 
 from server.domain.ledger.entry import LEDGER, PARTITIONS, Entry, new_entry, partition_of

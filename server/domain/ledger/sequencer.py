@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from server.domain.change import Change, Replace, Write
+from server.domain.ledger.alterations import is_feed_altered, is_log_altered
 from server.domain.ledger.checkpoint import (
     CHECKPOINTS,
     Checkpoint,
@@ -53,6 +54,9 @@ class Sequencer:
 
     What it remembers of heads is checked by the database with each write, and forgotten when
     a write fails.
+
+    Of a log or feed that was altered, no entry can be given a place. It is set aside, so that the
+    others go on; its entries wait.
     """
 
     def __init__(self, ports: Ports, *, ledger: str, batch: int = BATCH) -> None:
@@ -62,6 +66,16 @@ class Sequencer:
         self._batch = batch
         self._heads: dict[str, LedgerHead] = {}
         self._partitions: dict[int, PartitionHead] = {}
+        self._logs_aside: set[str] = set()
+        self._feeds_aside: set[int] = set()
+
+    @property
+    def aside(self) -> Sequence[str]:
+        """The ids of the heads whose logs and feeds are set aside."""
+        return [
+            *(head_id(tenant) for tenant in sorted(self._logs_aside)),
+            *(partition_id(number) for number in sorted(self._feeds_aside)),
+        ]
 
     @property
     def has_unsigned(self) -> bool:
@@ -80,6 +94,7 @@ class Sequencer:
             ConflictError: another sequencer went on from the same heads; read again.
             StorageUnavailableError: the database can't confirm; what it did is read again.
         """
+        partitions -= self._feeds_aside
         await self._take_over(partitions)
         if not partitions:
             return 0
@@ -90,6 +105,26 @@ class Sequencer:
             await self._commit(sequenced.writes)
             self._remember(sequenced)
         return len(entries)
+
+    async def examine(self, partitions: frozenset[int]) -> Sequence[str]:
+        """Set aside what was altered of *partitions*, and take up again what is whole.
+
+        For when nothing goes on: it looks at each log that has something to do. Returns `aside`.
+
+        Raises:
+            StorageUnavailableError: the database can't answer.
+        """
+        self.forget()
+        self._logs_aside, self._feeds_aside = set(), set()
+        await self._take_over(partitions)
+        await self._know({entry.tenant for entry in await self._waiting(partitions)})
+        reader = self._ports.reader
+        logs = [head for head in self._heads.values() if await is_log_altered(reader, head)]
+        feeds = [head for head in self._partitions.values() if await is_feed_altered(reader, head)]
+        self._logs_aside = {head.tenant for head in logs}
+        self._feeds_aside = {head.number for head in feeds}
+        self.forget()
+        return self.aside
 
     async def sign(self) -> None:
         """Sign and store checkpoints of the logs that have grown, from heads that are durable.
@@ -123,6 +158,7 @@ class Sequencer:
                 LEDGER,
                 tenant=None,
                 equals={"waiting": True, "partition": tuple(sorted(partitions))},
+                but={"tenant": tuple(sorted(self._logs_aside))} if self._logs_aside else {},
                 order="stamp",
                 limit=self._batch,
                 is_snapshot=True,
@@ -147,7 +183,8 @@ class Sequencer:
             equals={"partition": numbers, "is_signed": False},
         )
         async for head in self._ports.reader.scan(left, LedgerHead):
-            self._heads[head.tenant] = head
+            if head.tenant not in self._logs_aside:
+                self._heads[head.tenant] = head
         feeds = Query(
             PARTITION_HEADS,
             tenant="",

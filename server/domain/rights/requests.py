@@ -310,14 +310,14 @@ class RightsRequests:
             equals["subject"] = f"{wanted.who.tenant}/{reference}"
         return equals
 
-    async def read(self, call: Call, *found: RightsRequest) -> Sequence[Readable]:
-        """Return *found* with their words, once the ledger tells whose words they are."""
+    async def read(self, call: Call, *found: RightsRequest, reason: str) -> Sequence[Readable]:
+        """Return *found* with their words, once the ledger tells whose they are, and the reason."""
         # At once, so that the reads of many go out as few.
         readable = await asyncio.gather(*(self.readable(request) for request in found))
         now = self._ports.clock.now()
         await self._commands.note(
             *(
-                self.entry(call, each.request, "rights.request_read", now)
+                self.entry(call, each.request, "rights.request_read", now, reason=reason)
                 for each in readable
                 if each.authorised_by or each.explanation
             )

@@ -531,8 +531,11 @@ class GetInquiryRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The inquiry. Format: `tenants/{tenant}/inquiries/{inquiry}`."""
+    reason: _builtins.str
+    """Required. Why it is read now, 1–500 characters without personal data; it goes to the ledger."""
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """Optional. How fresh the answer must be."""
@@ -542,10 +545,11 @@ class GetInquiryRequest(_message.Message):
         *,
         name: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -587,6 +591,7 @@ class ListInquiriesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     DUE_BEFORE_TIME_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     state: Global___InquiryState.ValueType
@@ -595,6 +600,8 @@ class ListInquiriesRequest(_message.Message):
     """Optional. Most inquiries in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    reason: _builtins.str
+    """Required. Why they are read now, 1–500 characters without personal data; it goes to the ledger."""
     @_builtins.property
     def due_before_time(self) -> _timestamp_pb2.Timestamp:
         """Optional. Only those due before this."""
@@ -612,10 +619,11 @@ class ListInquiriesRequest(_message.Message):
         page_token: _builtins.str = ...,
         due_before_time: _timestamp_pb2.Timestamp | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "reason", b"reason", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -717,8 +725,11 @@ class GetContactRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The contact. Format: `tenants/{tenant}/contacts/{side}-{function}`."""
+    reason: _builtins.str
+    """Required. Why it is read now, 1–500 characters without personal data; it goes to the ledger."""
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """Optional. How fresh the answer must be."""
@@ -728,10 +739,11 @@ class GetContactRequest(_message.Message):
         *,
         name: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -823,12 +835,15 @@ class ListContactsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     page_size: _builtins.int
     """Optional. Most contacts in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    reason: _builtins.str
+    """Required. Why they are read now, 1–500 characters without personal data; it goes to the ledger."""
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """Optional. How fresh the answer must be."""
@@ -840,10 +855,11 @@ class ListContactsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

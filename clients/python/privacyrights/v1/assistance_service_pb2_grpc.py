@@ -129,7 +129,8 @@ class AssistanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetInquiry(self, request, context):
-        """Returns an inquiry with its thread.
+        """Returns an inquiry with its thread. That it was shown is recorded in the ledger with the stated
+        reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
@@ -139,7 +140,8 @@ class AssistanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListInquiries(self, request, context):
-        """Lists a tenant's inquiries without their messages, first due first.
+        """Lists a tenant's inquiries without their messages, first due first. That they were shown is
+        recorded in the ledger with the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -162,7 +164,7 @@ class AssistanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetContact(self, request, context):
-        """Returns a contact.
+        """Returns a contact. That it was shown is recorded in the ledger with the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
@@ -184,7 +186,8 @@ class AssistanceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListContacts(self, request, context):
-        """Lists a tenant's contacts, sorted by name.
+        """Lists a tenant's contacts, sorted by name. That they were shown is recorded in the ledger with the
+        stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.

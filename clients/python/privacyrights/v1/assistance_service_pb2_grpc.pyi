@@ -59,13 +59,15 @@ class AssistanceServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     """
     GetInquiry: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.GetInquiryRequest, _assistance_service_pb2.GetInquiryResponse]
-    """Returns an inquiry with its thread.
+    """Returns an inquiry with its thread. That it was shown is recorded in the ledger with the stated
+    reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
     """
     ListInquiries: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ListInquiriesRequest, _assistance_service_pb2.ListInquiriesResponse]
-    """Lists a tenant's inquiries without their messages, first due first.
+    """Lists a tenant's inquiries without their messages, first due first. That they were shown is
+    recorded in the ledger with the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -80,7 +82,7 @@ class AssistanceServiceStub:
     - FAILED_PRECONDITION, ETAG_MISMATCH: of `contact.etag`, which isn't built yet.
     """
     GetContact: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.GetContactRequest, _assistance_service_pb2.GetContactResponse]
-    """Returns a contact.
+    """Returns a contact. That it was shown is recorded in the ledger with the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
@@ -94,7 +96,8 @@ class AssistanceServiceStub:
     - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
     """
     ListContacts: _grpc.UnaryUnaryMultiCallable[_assistance_service_pb2.ListContactsRequest, _assistance_service_pb2.ListContactsResponse]
-    """Lists a tenant's contacts, sorted by name.
+    """Lists a tenant's contacts, sorted by name. That they were shown is recorded in the ledger with the
+    stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -141,13 +144,15 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED; FAILED_PRECONDITION, ILLEGAL_TRANSITION.
     """
     GetInquiry: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.GetInquiryRequest, _assistance_service_pb2.GetInquiryResponse]  # type: ignore[assignment]
-    """Returns an inquiry with its thread.
+    """Returns an inquiry with its thread. That it was shown is recorded in the ledger with the stated
+    reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
     """
     ListInquiries: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ListInquiriesRequest, _assistance_service_pb2.ListInquiriesResponse]  # type: ignore[assignment]
-    """Lists a tenant's inquiries without their messages, first due first.
+    """Lists a tenant's inquiries without their messages, first due first. That they were shown is
+    recorded in the ledger with the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -162,7 +167,7 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     - FAILED_PRECONDITION, ETAG_MISMATCH: of `contact.etag`, which isn't built yet.
     """
     GetContact: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.GetContactRequest, _assistance_service_pb2.GetContactResponse]  # type: ignore[assignment]
-    """Returns a contact.
+    """Returns a contact. That it was shown is recorded in the ledger with the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
@@ -176,7 +181,8 @@ class AssistanceServiceAsyncStub(AssistanceServiceStub):
     - FAILED_PRECONDITION, ETAG_MISMATCH: of `etag`, which isn't built yet.
     """
     ListContacts: _aio.UnaryUnaryMultiCallable[_assistance_service_pb2.ListContactsRequest, _assistance_service_pb2.ListContactsResponse]  # type: ignore[assignment]
-    """Lists a tenant's contacts, sorted by name.
+    """Lists a tenant's contacts, sorted by name. That they were shown is recorded in the ledger with the
+    stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -244,7 +250,8 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assistance_service_pb2.GetInquiryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assistance_service_pb2.GetInquiryResponse, _abc.Awaitable[_assistance_service_pb2.GetInquiryResponse]]:
-        """Returns an inquiry with its thread.
+        """Returns an inquiry with its thread. That it was shown is recorded in the ledger with the stated
+        reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, INQUIRY_NOT_FOUND.
@@ -256,7 +263,8 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assistance_service_pb2.ListInquiriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assistance_service_pb2.ListInquiriesResponse, _abc.Awaitable[_assistance_service_pb2.ListInquiriesResponse]]:
-        """Lists a tenant's inquiries without their messages, first due first.
+        """Lists a tenant's inquiries without their messages, first due first. That they were shown is
+        recorded in the ledger with the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -283,7 +291,7 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assistance_service_pb2.GetContactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assistance_service_pb2.GetContactResponse, _abc.Awaitable[_assistance_service_pb2.GetContactResponse]]:
-        """Returns a contact.
+        """Returns a contact. That it was shown is recorded in the ledger with the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID; NOT_FOUND, CONTACT_NOT_FOUND.
@@ -309,7 +317,8 @@ class AssistanceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _assistance_service_pb2.ListContactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_assistance_service_pb2.ListContactsResponse, _abc.Awaitable[_assistance_service_pb2.ListContactsResponse]]:
-        """Lists a tenant's contacts, sorted by name.
+        """Lists a tenant's contacts, sorted by name. That they were shown is recorded in the ledger with the
+        stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.

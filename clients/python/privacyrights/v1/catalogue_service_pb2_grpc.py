@@ -345,7 +345,7 @@ class CatalogueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetInstruction(self, request, context):
-        """Returns an instruction.
+        """Returns an instruction. That it was shown is recorded in the ledger with the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -356,7 +356,8 @@ class CatalogueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListInstructions(self, request, context):
-        """Lists a tenant's instructions, newest first.
+        """Lists a tenant's instructions, newest first. That they were shown is recorded in the ledger with
+        the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.

@@ -163,14 +163,15 @@ class CatalogueServiceStub:
     - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked before.
     """
     GetInstruction: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetInstructionRequest, _catalogue_service_pb2.GetInstructionResponse]
-    """Returns an instruction.
+    """Returns an instruction. That it was shown is recorded in the ledger with the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, INSTRUCTION_NOT_FOUND.
     """
     ListInstructions: _grpc.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListInstructionsRequest, _catalogue_service_pb2.ListInstructionsResponse]
-    """Lists a tenant's instructions, newest first.
+    """Lists a tenant's instructions, newest first. That they were shown is recorded in the ledger with
+    the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -325,14 +326,15 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     - FAILED_PRECONDITION, ILLEGAL_TRANSITION: it was revoked before.
     """
     GetInstruction: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.GetInstructionRequest, _catalogue_service_pb2.GetInstructionResponse]  # type: ignore[assignment]
-    """Returns an instruction.
+    """Returns an instruction. That it was shown is recorded in the ledger with the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, INSTRUCTION_NOT_FOUND.
     """
     ListInstructions: _aio.UnaryUnaryMultiCallable[_catalogue_service_pb2.ListInstructionsRequest, _catalogue_service_pb2.ListInstructionsResponse]  # type: ignore[assignment]
-    """Lists a tenant's instructions, newest first.
+    """Lists a tenant's instructions, newest first. That they were shown is recorded in the ledger with
+    the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -592,7 +594,7 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.GetInstructionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.GetInstructionResponse, _abc.Awaitable[_catalogue_service_pb2.GetInstructionResponse]]:
-        """Returns an instruction.
+        """Returns an instruction. That it was shown is recorded in the ledger with the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -605,7 +607,8 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_service_pb2.ListInstructionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_service_pb2.ListInstructionsResponse, _abc.Awaitable[_catalogue_service_pb2.ListInstructionsResponse]]:
-        """Lists a tenant's instructions, newest first.
+        """Lists a tenant's instructions, newest first. That they were shown is recorded in the ledger with
+        the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID / CONSISTENCY_TOKEN_INVALID.

@@ -1311,8 +1311,11 @@ class GetRightsRequestRequest(_message.Message):
 
     NAME_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. The request. Format: `tenants/{tenant}/rightsRequests/{request}`."""
+    reason: _builtins.str
+    """Required. Why it is read now, 1–500 characters without personal data; it goes to the ledger."""
     @_builtins.property
     def consistency(self) -> _types_pb2.Consistency:
         """Optional. How fresh the answer must be."""
@@ -1322,10 +1325,11 @@ class GetRightsRequestRequest(_message.Message):
         *,
         name: _builtins.str = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1370,6 +1374,7 @@ class ListRightsRequestsRequest(_message.Message):
     KINDS_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """Required. The tenant. Format: `tenants/{tenant}`."""
     role: _types_pb2.Role.ValueType
@@ -1378,6 +1383,8 @@ class ListRightsRequestsRequest(_message.Message):
     """Optional. Most requests in one page; default 50, at most 1,000."""
     page_token: _builtins.str
     """Optional. The `next_page_token` of the page before."""
+    reason: _builtins.str
+    """Required. Why they are read now, 1–500 characters without personal data; it goes to the ledger."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___RightsRequestState.ValueType]:
         """Optional. Only those in one of these states."""
@@ -1410,10 +1417,11 @@ class ListRightsRequestsRequest(_message.Message):
         kinds: _abc.Iterable[Global___RightsRequestKind.ValueType] | None = ...,
         subject: _types_pb2.Subject | None = ...,
         consistency: _types_pb2.Consistency | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time", "subject", b"subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time", "kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "role", b"role", "states", b"states", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "due_before_time", b"due_before_time", "kinds", b"kinds", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent", "reason", b"reason", "role", b"role", "states", b"states", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -186,7 +186,8 @@ class SubjectRightsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRightsRequest(self, request, context):
-        """Returns a request with its state, clock and outcome.
+        """Returns a request with its state, clock and outcome. If there are words of or about a person in
+        it, that it was shown is recorded in the ledger with the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -197,7 +198,8 @@ class SubjectRightsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRightsRequests(self, request, context):
-        """Lists a tenant's requests of one role, the one that is due first at the top.
+        """Lists a tenant's requests of one role, the one that is due first at the top. Of each with words of
+        or about a person, it is recorded in the ledger, with the stated reason, that it was shown.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.

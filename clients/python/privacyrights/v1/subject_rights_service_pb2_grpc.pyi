@@ -63,14 +63,16 @@ class SubjectRightsServiceStub:
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     GetRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.GetRightsRequestRequest, _subject_rights_service_pb2.GetRightsRequestResponse]
-    """Returns a request with its state, clock and outcome.
+    """Returns a request with its state, clock and outcome. If there are words of or about a person in
+    it, that it was shown is recorded in the ledger with the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     """
     ListRightsRequests: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListRightsRequestsRequest, _subject_rights_service_pb2.ListRightsRequestsResponse]
-    """Lists a tenant's requests of one role, the one that is due first at the top.
+    """Lists a tenant's requests of one role, the one that is due first at the top. Of each with words of
+    or about a person, it is recorded in the ledger, with the stated reason, that it was shown.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
@@ -256,14 +258,16 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     """
     GetRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.GetRightsRequestRequest, _subject_rights_service_pb2.GetRightsRequestResponse]  # type: ignore[assignment]
-    """Returns a request with its state, clock and outcome.
+    """Returns a request with its state, clock and outcome. If there are words of or about a person in
+    it, that it was shown is recorded in the ledger with the stated reason.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     """
     ListRightsRequests: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ListRightsRequestsRequest, _subject_rights_service_pb2.ListRightsRequestsResponse]  # type: ignore[assignment]
-    """Lists a tenant's requests of one role, the one that is due first at the top.
+    """Lists a tenant's requests of one role, the one that is due first at the top. Of each with words of
+    or about a person, it is recorded in the ledger, with the stated reason, that it was shown.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
@@ -464,7 +468,8 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.GetRightsRequestRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.GetRightsRequestResponse, _abc.Awaitable[_subject_rights_service_pb2.GetRightsRequestResponse]]:
-        """Returns a request with its state, clock and outcome.
+        """Returns a request with its state, clock and outcome. If there are words of or about a person in
+        it, that it was shown is recorded in the ledger with the stated reason.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
@@ -477,7 +482,8 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subject_rights_service_pb2.ListRightsRequestsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subject_rights_service_pb2.ListRightsRequestsResponse, _abc.Awaitable[_subject_rights_service_pb2.ListRightsRequestsResponse]]:
-        """Lists a tenant's requests of one role, the one that is due first at the top.
+        """Lists a tenant's requests of one role, the one that is due first at the top. Of each with words of
+        or about a person, it is recorded in the ledger, with the stated reason, that it was shown.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
