@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from server.domain.directives import directive as module
 from server.domain.directives.activation import says_otherwise
+from server.domain.directives.carrying_out import is_fulfilled
 from server.domain.directives.directive import Action, Directive, Effect, State, effects
-from server.domain.rights.request import Identity, RightsRequest
+from server.domain.rights.request import Cause, Identity, Result, RightsRequest
 from server.domain.rights.request import State as RequestState
-from server.domain.rights.terms import Assurance, IdentityMethod, Right
+from server.domain.rights.terms import Assurance, Ending, IdentityMethod, Right
 from server.domain.values import Role
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -131,3 +133,23 @@ def test_what_says_otherwise(
     effect = Effect(directive(1, action, about), frozenset(about))
 
     assert expected == says_otherwise(request(right, categories), effect)
+
+
+def result(ending: Ending) -> Result:
+    """Return what became of a request in our own store."""
+    return Result("holders/store", ending, NOW)
+
+
+def test_directive_is_carried_out_only_when_all_is_done() -> None:
+    """Not by a request that ended without some confirmation, or because the life ended first."""
+    open_one = request(Right.ERASURE)
+    done = open_one.executed([result(Ending.CONFIRMED)], time=NOW)
+    missing = open_one.executed([result(Ending.FAILED)], time=NOW)
+    too_late = replace(open_one, right=Right.COMMUNICATION).executed(
+        [result(Ending.CONFIRMED)], time=NOW, cause=Cause.SUBJECT_ERASED
+    )
+    told = replace(too_late, export="e1", export_expire_time=NOW)
+
+    assert [True, False, False, True] == [
+        is_fulfilled(each) for each in (done, missing, too_late, told)
+    ]

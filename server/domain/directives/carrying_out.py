@@ -16,6 +16,7 @@ from server.domain.ports import Query
 from server.domain.records.minimisation import parsed
 from server.domain.records.record import Record, records, seal_context
 from server.domain.rights.request import OPEN, RightsRequest
+from server.domain.rights.request import State as RequestState
 from server.domain.rights.requests import requests
 from server.domain.rights.terms import Right
 
@@ -137,8 +138,12 @@ class CarryingOut:
             count += len(found)
 
     async def done(self, call: Call, request: RightsRequest) -> tuple[list[Write], list[Entry]]:
-        """Return what is to be kept with the completion of *request*, if it is a directive's."""
-        if not request.directive or request.end_time is None:
+        """Return what is to be kept with the completion of *request*, if it is a directive's.
+
+        A directive is carried out only when all was done that it asks for: its request might
+        have ended without some place's confirmation, or because the life ended first.
+        """
+        if not request.directive or request.end_time is None or not is_fulfilled(request):
             return [], []
         id = f"{request.tenant}/{request.directive.rpartition('/')[2]}"
         found = await self._ports.reader.get(
@@ -160,6 +165,13 @@ def _of(request: RightsRequest, *, limit: int = BATCH) -> Query:
     if request.categories:
         equals["category"] = request.categories
     return Query(records(request.role), tenant=request.tenant, equals=equals, limit=limit)
+
+
+def is_fulfilled(request: RightsRequest) -> bool:
+    """Tell whether *request*, which has ended, did all that its directive wants."""
+    if request.right is Right.COMMUNICATION and request.export_expire_time is None:
+        return False
+    return request.state is RequestState.COMPLETED
 
 
 def _overlap(one: RightsRequest, other: RightsRequest) -> bool:
