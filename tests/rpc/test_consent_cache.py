@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,9 +16,11 @@ import pytest
 from privacyrights.cache import ConsentCache
 from privacyrights.v1 import consent_service_pb2 as pb
 from privacyrights.v1 import types_pb2
+from server.compose import App
 from tests.rpc.people import end_user, grant, new_tenant, withdraw
 
 CUSTOMISE = "purposes/customise_messages"
+README = Path(__file__).parents[2] / "clients/python/README.md"
 PROCESSOR = types_pb2.ROLE_PROCESSOR
 BOUND_SECONDS = 5.0
 
@@ -250,3 +254,21 @@ async def test_an_unknown_tenant_is_told(channel: grpc.aio.Channel) -> None:
             await cache.ready()
 
     assert grpc.StatusCode.NOT_FOUND is caught.value.code()
+
+
+async def test_the_example_of_the_readme_runs(
+    app: App, channel: grpc.aio.Channel, tenant: str
+) -> None:
+    """What the SDK's README shows says yes about somebody who has agreed."""
+    person = end_user(tenant)
+    await grant(channel, person, CUSTOMISE)
+    blocks = README.read_text().split("```python\n")[1:]
+    (example,) = (block.split("```")[0] for block in blocks if "import ConsentCache" in block)
+    example = example.replace("127.0.0.1:50051", app.server.address)
+    example = example.replace("tenants/acme", tenant).replace("psid-1", person.subject_id)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", example, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+
+    assert b"True\n" == said
