@@ -47,6 +47,8 @@ from server.domain.opening.openings import Openings
 from server.domain.ports import Ports
 from server.domain.records.batches import RecordBatches
 from server.domain.records.records import Records
+from server.domain.records.streams import RecordStreams
+from server.domain.records.updates import RecordUpdates
 from server.domain.registration import Registration
 from server.domain.retention.anchors import Anchors
 from server.domain.retention.destruction import Destruction
@@ -97,6 +99,7 @@ from server.storage.schema import Schema
 from server.storage.waking import Waking
 from server.workers import Worker, working
 from server.workers.catalogue import CatalogueRefresher
+from server.workers.expiry import ExpiryWorker
 from server.workers.feed import FeedFrontier, FeedLagger, FeedTailer
 from server.workers.purge import PurgeWorker
 from server.workers.release import ReleaseWorker
@@ -264,10 +267,16 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
         FeedHandler(services.subscriptions, services.feed, services.lags, ports.clock),
         RecordsHandler(
             services.records,
-            RecordBatches(ports, services.tenants, services.records),
-            Registration(ports),
-            UnansweredMessages(ports, services.tenants),
-            ports.clock,
+            batches=RecordBatches(ports, services.tenants, services.records),
+            streams=RecordStreams(
+                ports, services.catalogues, services.instructions, services.records
+            ),
+            updates=RecordUpdates(
+                ports, services.catalogues, services.instructions, services.records
+            ),
+            registration=Registration(ports),
+            unanswered=UnansweredMessages(ports, services.tenants),
+            clock=ports.clock,
         ),
         SubjectRightsHandler(
             services.rights,
@@ -290,6 +299,7 @@ def workers(services: Services, ports: Ports, settings: Settings) -> tuple[Worke
         FeedLagger(services.lags, metrics.get_meter("privacyrights")),
         *(PurgeWorker(ports, role) for role in Role),
         *(RevocationWorker(ports, role) for role in Role),
+        *(ExpiryWorker(ports, role) for role in Role),
         ReleaseWorker(Release(ports), ports.clock),
     )
 

@@ -43,6 +43,9 @@ class Role(StrEnum):
     PROCESSOR = "processor"
 
 
+_VISITOR = "visitor "
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectId:
     """A data subject as callers know it: role, tenant and the tenant's own id for the person.
@@ -61,7 +64,13 @@ class SubjectId:
     @property
     def known_as(self) -> str:
         """What nobody else of the tenant and role is known as: an account's id has no space."""
-        return f"visitor {self.value}" if self.is_visitor else self.value
+        return f"{_VISITOR}{self.value}" if self.is_visitor else self.value
+
+    @classmethod
+    def known(cls, role: Role, tenant: str, known_as: str, *, generation: int = 0) -> SubjectId:
+        """Return the person whose `known_as` is *known_as*."""
+        is_visitor = known_as.startswith(_VISITOR)
+        return cls(role, tenant, known_as.removeprefix(_VISITOR), generation, is_visitor)
 
     def __repr__(self) -> str:
         """Keep the id itself, which is personal data, out of logs and tracebacks."""

@@ -62,6 +62,11 @@ class Fields:
         self._violations: list[Violation] = []
         self._in_future: list[Violation] = []
 
+    @property
+    def now(self) -> datetime:
+        """The time from which times are seen."""
+        return self._now
+
     def done(self) -> None:
         """Do nothing if every field so far was right.
 

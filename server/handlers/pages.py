@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import msgspec
 from google.protobuf.message import Message
 
-from server.domain.errors import PageTokenInvalidError
+from server.domain.errors import PageTokenInvalidError, ResumeTokenInvalidError
 from server.handlers.fields import Fields
 
 T = TypeVar("T")
@@ -76,14 +76,32 @@ def page(fields: Fields, request: Message) -> Page:
     if paged.page_size < 0:
         fields.wrong("page_size", "must not be negative")
     size = min(paged.page_size or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    listed = _listed(request)
+    return Page(size, _after(paged.page_token, listed), listed)
+
+
+def resumed(request: Message, token: str) -> Page:
+    """Return the rest of the stream that *request* asks for: all after its *token*, if it has one.
+
+    Raises:
+        ResumeTokenInvalidError: the token isn't one that the same stream returned.
+    """
+    listed = _listed(request)
+    try:
+        return Page(0, _after(token, listed), listed)
+    except PageTokenInvalidError:
+        raise ResumeTokenInvalidError from None
+
+
+def _listed(request: Message) -> bytes:
+    """Return a digest of what is listed: of all in *request* but how, why and from where on."""
     bare = type(request)()
     bare.CopyFrom(request)
-    for name in ("page_size", "page_token", "reason", "consistency"):
+    for name in ("page_size", "page_token", "reason", "consistency", "resume_token"):
         if name in bare.DESCRIPTOR.fields_by_name:
             bare.ClearField(name)
     content = bare.DESCRIPTOR.name.encode() + bare.SerializeToString(deterministic=True)
-    listed = hashlib.sha256(content).digest()[:_DIGEST_BYTES]
-    return Page(size, _after(paged.page_token, listed), listed)
+    return hashlib.sha256(content).digest()[:_DIGEST_BYTES]
 
 
 def _after(token: str, listed: bytes) -> tuple[object, str] | None:

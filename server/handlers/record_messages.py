@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from google.protobuf.struct_pb2 import Struct, Value
 
@@ -19,11 +19,17 @@ from server.handlers.times import timestamp
 
 MAX_PUTS = 1000
 
+MAX_KEPT = timedelta(days=36_525)
+"""A hundred years: what is to expire later is a mistake, such as milliseconds taken for seconds."""
+
 _MAX_INTEGER = 2**53
 """Up to here a double holds every integer."""
 
+IS_METADATA = {pb.RECORD_VIEW_FULL: False, pb.RECORD_VIEW_METADATA: True}
+"""Whether a view leaves the data itself out."""
+
 _SOURCES_OUT = {source: pb.RecordSource.Value(f"RECORD_SOURCE_{source.name}") for source in Source}
-_SOURCES = {number: source for source, number in _SOURCES_OUT.items()}
+SOURCES = {number: source for source, number in _SOURCES_OUT.items()}
 
 
 def asked_for(item: pb.PutRecordRequest, now: datetime) -> NewRecord | DomainError:
@@ -56,7 +62,6 @@ def tenant_of_all(fields: Fields, request: pb.BatchPutRecordsRequest) -> str:
 def new_record(fields: Fields, request: pb.PutRecordRequest) -> NewRecord:
     """Return the record that *request* asks for, noting what is wrong with it."""
     record = request.record
-    fields.not_built(record, "expire_time")
     who = fields.subject("subject", request.subject)
     key = fields.take("record.key", record_key, record.key or DEFAULT_KEY)
     if key == who.value:
@@ -66,12 +71,25 @@ def new_record(fields: Fields, request: pb.PutRecordRequest) -> NewRecord:
         purpose=fields.take("purpose", names.purpose, request.purpose),
         category=fields.take("record.category", names.category, record.category),
         key=key,
-        fields=fields.take(FIELDS, _plain_fields, record.fields),
-        source=fields.choice("record.source", _SOURCES, record.source),
+        fields=fields.take(FIELDS, plain_fields, record.fields),
+        source=fields.choice("record.source", SOURCES, record.source),
+        expire_time=expire_time(fields, record),
     )
 
 
-def _plain_fields(struct: Struct) -> dict[str, Json]:
+def expire_time(fields: Fields, record: pb.Record) -> datetime | None:
+    """Return when *record* is to be deleted at the latest: in the future, and in somebody's life.
+
+    None if it doesn't say.
+    """
+    time = fields.future_time("record.expire_time", record, record.expire_time)
+    if time is not None and time > fields.now + MAX_KEPT:
+        fields.wrong("record.expire_time", f"must not be more than {MAX_KEPT.days} days from now")
+    return time
+
+
+def plain_fields(struct: Struct) -> dict[str, Json]:
+    """Return the fields of *struct* as JSON."""
     return {name: _plain(value) for name, value in struct.fields.items()}
 
 
@@ -89,7 +107,7 @@ def _plain(value: Value) -> Json:
         case "null_value":
             return None
         case "struct_value":
-            return _plain_fields(value.struct_value)
+            return plain_fields(value.struct_value)
         case "list_value":
             return [_plain(each) for each in value.list_value.values]
         case None:
@@ -118,4 +136,5 @@ def record_message(opened: Opened) -> pb.Record:
         purpose=f"purposes/{record.purpose}",
         create_time=timestamp(record.create_time),
         update_time=timestamp(record.update_time),
+        expire_time=timestamp(record.expire_time),
     )

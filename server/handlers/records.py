@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
 
 from privacyrights.v1 import records_service_pb2 as pb
 from server.domain.call import Call
@@ -18,6 +17,8 @@ from server.domain.records.batches import RecordBatches
 from server.domain.records.minimisation import record_key, stated_reason
 from server.domain.records.record import DEFAULT_KEY, Wanted
 from server.domain.records.records import Records
+from server.domain.records.streams import RecordStreams
+from server.domain.records.updates import RecordUpdates
 from server.domain.registration import Registration, Summary
 from server.domain.unanswered.messages import UnansweredMessages
 from server.domain.values import SubjectId
@@ -27,20 +28,21 @@ from server.handlers.fields import Fields
 from server.handlers.imports import ImportCalls
 from server.handlers.pages import page
 from server.handlers.record_messages import (
+    IS_METADATA,
     asked_for,
     new_record,
     outcome,
     record_message,
     tenant_of_all,
 )
+from server.handlers.record_streams import StreamCalls
+from server.handlers.record_updates import UpdateCalls
 from server.handlers.times import timestamp
 from server.handlers.unanswered import UnansweredCalls
 
 MAX_SUBJECTS = 1000
 MAX_CATEGORIES = 100
 MAX_KEYS = 100
-
-_IS_METADATA = {pb.RECORD_VIEW_FULL: False, pb.RECORD_VIEW_METADATA: True}
 
 _OF_THE_WHOLE_BATCH = (
     ConsistencyTokenInvalidError,
@@ -50,26 +52,26 @@ _OF_THE_WHOLE_BATCH = (
 """What is wrong with everybody of a batch if it is with one."""
 
 
-class RecordsHandler(ImportCalls, UnansweredCalls):
+class RecordsHandler(ImportCalls, StreamCalls, UpdateCalls, UnansweredCalls):
     """Answers the calls of RecordsService."""
 
     SERVICE = "privacyrights.v1.RecordsService"
-    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "PutRecord": ("record.expire_time",),
-        "BatchPutRecords": ("requests.record.expire_time",),
-        "ImportRecords": ("batch.requests.record.expire_time",),
-    }
 
     def __init__(
         self,
         records: Records,
+        *,
         batches: RecordBatches,
+        streams: RecordStreams,
+        updates: RecordUpdates,
         registration: Registration,
         unanswered: UnansweredMessages,
         clock: Clock,
     ) -> None:
-        """Ask *records*, one at a time or in *batches*, *registration*, and *unanswered*."""
+        """Ask *records*, of one person or of many, *registration*, and *unanswered*."""
         ImportCalls.__init__(self, batches, clock)
+        StreamCalls.__init__(self, streams, clock)
+        UpdateCalls.__init__(self, updates, clock)
         UnansweredCalls.__init__(self, unanswered, clock)
         self._records = records
         self._batches = batches
@@ -180,7 +182,7 @@ class RecordsHandler(ImportCalls, UnansweredCalls):
                 fields.take(f"keys[{index}]", record_key, key)
                 for index, key in enumerate(fields.several("keys", request.keys, most=MAX_KEYS))
             ),
-            is_metadata=fields.choice("view", _IS_METADATA, request.view or pb.RECORD_VIEW_FULL),
+            is_metadata=fields.choice("view", IS_METADATA, request.view or pb.RECORD_VIEW_FULL),
             freshness=fields.freshness(request.consistency),
             after=asked.after,
             size=asked.size,

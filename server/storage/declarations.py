@@ -53,9 +53,14 @@ DECLARATIONS: dict[Kind, Declaration] = {
     Kind.RECORDS: Declaration(
         shard_key=("tenant", "subject"),
         required=("tenant", "version", "subject", "generation"),
-        properties={**_PERSONAL, **_NO_PLAINTEXT},
-        # The second finds what was kept under an instruction that was taken back.
-        indexes=(_OF_SUBJECT, Index(("tenant", "category", "_id"))),
+        properties={**_PERSONAL, **_NO_PLAINTEXT, "expire_time": _TIME},
+        # The second finds what was kept under an instruction that was taken back; the third, which
+        # only has those that say when, what is to be deleted.
+        indexes=(
+            _OF_SUBJECT,
+            Index(("tenant", "category", "_id")),
+            Index(("expire_time", "_id"), where={"expire_time": {"$exists": True}}),
+        ),
     ),
     Kind.INTERACTIONS: Declaration(
         required=("tenant", "version", "subject", "generation", "first_date", "last_date"),

@@ -311,6 +311,24 @@ CASES: Mapping[str, Case] = {
             "page_size": 1,
         }
     ),
+    "RecordsService/StreamRecords": _plain(
+        lambda w: {
+            "parent": w.tenant,
+            "role": "ROLE_PROCESSOR",
+            "purpose": OPTIMISE,
+            "reason": "send the newsletter",
+        }
+    ),
+    "RecordsService/UpdateRecords": _plain(
+        lambda w: {
+            "parent": w.tenant,
+            "role": "ROLE_PROCESSOR",
+            "purpose": OPTIMISE,
+            "subject": w.end_user,
+            "record": {"fields": {"name": "Ada"}},
+            "update_mask": "fields.name",
+        }
+    ),
     "RecordsService/DeleteRecord": _deletion,
     "RecordsService/SubmitUnansweredMessages": _of(
         "chatbot", World.chatbot, messages=[CANARY, "Why?"], locale="en"

@@ -39,6 +39,7 @@ _DECISION = (
 )
 _DIRECTIVE = ("action", "categories", "keep_until_date", "designated_person", "beneficiary")
 _MESSAGE = ("side", "author", "text")
+_RECORD = ("key", "purpose_version", "source", "expire_time", "fields")
 _REVIEW = ("reviewer", "approved", "note", "evidence_digest")
 
 CONTENTS: Mapping[str, tuple[str, ...]] = {
@@ -77,7 +78,8 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
         "vetting_time",
     ),
     "record.deleted": ("key",),
-    "record.put": ("key", "purpose_version", "source", "fields"),
+    "record.put": _RECORD,
+    "record.updated": _RECORD,
     "retention.sweep_planned": ("rule", "rule_version", "months", "plan_hash", "due"),
     "rights.request_authorised": ("authorised_by", "instruction"),
     "rights.request_created": ("right", "receive_time", "statement"),

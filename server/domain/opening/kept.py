@@ -97,7 +97,7 @@ class Kept:
             yield (found,)
 
     async def record(self, entry: Entry, subject: Subject) -> AsyncIterator[Sources]:
-        """Yield the records of the category that were put at that time."""
+        """Yield the records of the category that were put or changed at that time."""
         equals: Mapping[str, Scalar] = {
             "subject": subject.id,
             "generation": subject.generation,
@@ -241,6 +241,7 @@ ABOUT_SUBJECTS: Mapping[str, Callable[[Kept, Entry, Subject], AsyncIterator[Sour
     "disclosure.recorded": Kept.disclosure,
     "interaction.recorded": Kept.interaction,
     "record.put": Kept.record,
+    "record.updated": Kept.record,
     "rights.request_authorised": Kept.request,
     "rights.request_created": Kept.request,
     "rights.request_refused": Kept.request,

@@ -71,13 +71,23 @@ def require_in_purpose(purpose: Purpose, category: Category, role: Role, now: da
         PurposeRetiredError: the purpose takes no new data.
         CategoryNotInPurposeError: the purpose doesn't need the category, or nobody does any more.
     """
+    require_purpose(purpose, role, now)
+    is_retired = category.retire_time is not None and category.retire_time <= now
+    if category.id not in purpose.categories or category.role is not role or is_retired:
+        raise CategoryNotInPurposeError(purpose=purpose.id, category=category.id)
+
+
+def require_purpose(purpose: Purpose, role: Role, now: datetime) -> None:
+    """Do nothing if new data about somebody of *role* may be kept for *purpose*.
+
+    Raises:
+        PurposeRoleMismatchError: the purpose belongs to the other role.
+        PurposeRetiredError: the purpose takes no new data.
+    """
     if purpose.role is not role:
         raise PurposeRoleMismatchError(purpose=purpose.id)
     if purpose.is_retired(now):
         raise PurposeRetiredError(purpose=purpose.id)
-    is_retired = category.retire_time is not None and category.retire_time <= now
-    if category.id not in purpose.categories or category.role is not role or is_retired:
-        raise CategoryNotInPurposeError(purpose=purpose.id, category=category.id)
 
 
 def require_fields(fields: Mapping[str, Json], category: Category) -> None:
@@ -94,12 +104,12 @@ def require_fields(fields: Mapping[str, Json], category: Category) -> None:
     declared = {each.name: each for each in category.fields}
     for name, value in fields.items():
         if name not in declared:
-            found.undeclared.append(Violation(_path(name), f"is no field of {category.id}"))
+            found.undeclared.append(Violation(field_path(name), f"is no field of {category.id}"))
         else:
             found.mismatched.extend(_mismatches(declared[name], value))
     for each in category.fields:
         if each.required and each.name not in fields:
-            found.invalid.append(Violation(_path(each.name), "must be given"))
+            found.invalid.append(Violation(field_path(each.name), "must be given"))
     if not fields:
         found.invalid.append(Violation(FIELDS, "must not be empty"))
     found.refuse()
@@ -153,7 +163,7 @@ class _Violations:
 
 
 def _mismatches(declared: CategoryField, value: Json) -> Iterator[Violation]:
-    path = _path(declared.name)
+    path = field_path(declared.name)
     if not _fits(declared.type, value):
         yield Violation(path, _RULES[declared.type])
     elif len(canonical(value)) > declared.max_bytes:
@@ -196,7 +206,8 @@ def _is_bounded(value: Json, depth: int) -> bool:
     return depth > 0 and all(_is_bounded(each, depth - 1) for each in inner)
 
 
-def _path(name: str) -> str:
+def field_path(name: str) -> str:
+    """Return what a violation calls the field *name*, which may be personal data itself."""
     try:
         return f"{FIELDS}[{resource_id(name)}]"
     except InvalidValueError:

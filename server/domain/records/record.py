@@ -11,7 +11,7 @@ from server.domain.change import Kind, Table
 from server.domain.ports import DEFAULT_FRESHNESS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from server.domain.ports import Freshness
     from server.domain.records.minimisation import Json
@@ -41,6 +41,7 @@ class NewRecord:
     key: str
     fields: dict[str, Json] = field(repr=False)
     source: Source = Source.UNSPECIFIED
+    expire_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class Record:
         subject: the subject's id, `tenant/reference`.
         sealed: the fields as canonical JSON, under the subject key.
         mandate: the period of the tenant's instructions in which it was kept; 0: none was needed.
+        expire_time: from then on nobody reads it, and soon it is deleted; None: when its
+            retention rule says so.
     """
 
     id: str
@@ -70,6 +73,20 @@ class Record:
     sealed: bytes
     source: Source = Source.UNSPECIFIED
     mandate: int = 0
+    expire_time: datetime | None = None
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether it was to be deleted by *now*."""
+        return self.expire_time is not None and self.expire_time <= now
+
+    def is_readable(self, periods: Mapping[str, int], now: datetime) -> bool:
+        """Whether it may be read at *now*, in the *periods* of the categories that may be.
+
+        What was kept under instructions that ended since is put up for erasure.
+        """
+        period = periods.get(self.category)
+        is_collected = period is not None and self.mandate in (0, period)
+        return is_collected and not self.is_expired(now)
 
 
 @dataclass(frozen=True, slots=True)

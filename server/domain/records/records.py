@@ -107,8 +107,8 @@ class Records:
             subject = await self._subjects.open(call, who, now=now)
             who = replace(who, generation=subject.generation)
             period = await self._instructions.require(who.tenant, category)
-            self._require_allowed(purpose, subject, now, instructed=(category.id,))
-            entry = self._entry(
+            self.require_allowed(purpose, subject, now, instructed=(category.id,))
+            entry = self.entry(
                 call, "record.put", subject, now, purpose=purpose.id, category=category.id
             )
             version = {"purpose_version": purpose.version}
@@ -155,15 +155,15 @@ class Records:
         for id in wanted.categories:
             if id not in periods:
                 raise InstructionMissingError(category=id)
-        self._require_allowed(purpose, subject, now, instructed=periods)
+        self.require_allowed(purpose, subject, now, instructed=periods)
         page, has_more = await self._page(subject, wanted, periods)
         opened = [
             Opened(r, None)
             if wanted.is_metadata
-            else await self._opened(subject, categories[r.category], r)
+            else await self.opened(subject, categories[r.category], r)
             for r in page
         ]
-        entry = self._entry(
+        entry = self.entry(
             call, "record.read", subject, now, purpose=purpose.id, reason=wanted.reason
         )
         await self._commands.note(entry)
@@ -186,14 +186,14 @@ class Records:
             if found is None:
                 raise RecordNotFoundError
             subject = found.require_active(who)
+            now = self._ports.clock.now()
             record = await self._record(subject, category, key)
-            if record is None:
+            if record is None or record.is_expired(now):
                 raise RecordNotFoundError
             if subject.restriction:
                 # Restricted data may only be stored: whoever restricted it may need it (Art. 18).
                 raise ProcessingNotAllowedError(reasons=VerdictReason.RESTRICTION)
-            now = self._ports.clock.now()
-            entry = self._entry(
+            entry = self.entry(
                 call, "record.deleted", subject, now, purpose=record.purpose, category=category
             )
             entry = await committing(self._ports.keyring, entry, record, subject=subject)
@@ -203,9 +203,20 @@ class Records:
 
         return await self._commands.run(call, who.tenant, type(None), decide)
 
-    def _require_allowed(
+    async def opened(self, subject: Subject, category: Category, record: Record) -> Opened:
+        """Return *record* of *subject* with what its *category* has of fields now, in clear."""
+        context = seal_context(record.category, record.key)
+        content = await self._ports.keyring.unseal(subject, record.sealed, context)
+        return Opened(record, in_category(parsed(content), category))
+
+    def require_allowed(
         self, purpose: Purpose, subject: Subject, now: datetime, *, instructed: Collection[str]
     ) -> None:
+        """Do nothing if data of *subject* may be processed for *purpose*, as *instructed*.
+
+        Raises:
+            ProcessingNotAllowedError: the verdict is "no".
+        """
         known, catalogue = subject if subject.version else None, self._catalogues.current
         verdict = judge(purpose, catalogue, known, subject.role, now, instructed=instructed)
         verdict.require_allowed()
@@ -229,11 +240,13 @@ class Records:
             key=new.key,
             purpose=purpose.id,
             purpose_version=purpose.version,
-            create_time=before.create_time if before else now,
+            # What has expired is gone for callers: nothing of it is gone on with.
+            create_time=before.create_time if before and not before.is_expired(now) else now,
             update_time=now,
             sealed=await self._ports.keyring.seal(subject, canonical(new.fields), context),
             source=new.source,
             mandate=period,
+            expire_time=new.expire_time,
         )
         table = records(subject.role)
         return Replace(table, record) if before else Insert(table, record)
@@ -270,22 +283,17 @@ class Records:
             limit=min(wanted.size + 1, _BATCH),
         )
         page: list[Record] = []
-        room = PAGE_BYTES
+        room, now = PAGE_BYTES, self._ports.clock.now()
         async for record in self._ports.reader.scan(query, Record):
-            if record.mandate not in (0, periods[record.category]):
-                continue  # It is put up for erasure: the instructions that it was kept under ended.
+            if not record.is_readable(periods, now):
+                continue
             room -= len(record.sealed)
             if page and (room < 0 or len(page) == wanted.size):
                 return page, True
             page.append(record)
         return page, False
 
-    async def _opened(self, subject: Subject, category: Category, record: Record) -> Opened:
-        context = seal_context(record.category, record.key)
-        content = await self._ports.keyring.unseal(subject, record.sealed, context)
-        return Opened(record, in_category(parsed(content), category))
-
-    def _entry(
+    def entry(
         self,
         call: Call,
         type: str,
@@ -296,6 +304,7 @@ class Records:
         category: str = "",
         reason: str = "",
     ) -> Entry:
+        """Return the entry of a *type* that says what *call* did with records of *subject*."""
         return new_entry(
             call,
             self._ports.ids,

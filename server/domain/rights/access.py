@@ -325,7 +325,10 @@ class AccessDocument:
         query = self._about_subject(
             records(self._subject.role), generation=self._subject.generation
         )
+        now = self._ports.clock.now()
         async for record in self._ports.reader.scan(query, Record):
+            if record.is_expired(now):
+                continue
             self.record_count += 1
             self._categories.add(record.category)
             self._recorded_for.add(record.purpose)
@@ -338,6 +341,7 @@ class AccessDocument:
                 "source": record.source or None,
                 "create_time": record.create_time,
                 "update_time": record.update_time,
+                "expire_time": record.expire_time,
                 "fields": parsed(content),
             }
 
