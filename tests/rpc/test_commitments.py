@@ -103,6 +103,19 @@ async def what_no_case_does(world: World) -> None:
     await world.call(
         "CatalogueService/ReviewCatalogueChange", {"name": change, "review": rejection}
     )
+    changed = world.record(world.somebody())
+    await world.call("RecordsService/PutRecord", changed)
+    await world.call(
+        "RecordsService/UpdateRecords",
+        {
+            "parent": world.tenant,
+            "role": "ROLE_PROCESSOR",
+            "purpose": changed["purpose"],
+            "subject": changed["subject"],
+            "record": {"source": "RECORD_SOURCE_SUBJECT"},
+            "update_mask": "source",
+        },
+    )
     interaction = {"subject": world.somebody(), "chatbot": await world.chatbot()}
     await world.call("RetentionService/RecordInteraction", {"interaction": interaction})
     words = {"legal_ground": CANARY, "scope": CANARY, "approver": CANARY}

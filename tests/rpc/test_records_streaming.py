@@ -22,7 +22,8 @@ from server.domain.tenants import Tenants
 from server.domain.values import Role
 from tests.rpc.instructing import HISTORY, instruct, revoke
 from tests.rpc.kept import CALL, OPTIMISE, PROFILE, SESSION, erase, ledger, put, stub
-from tests.rpc.people import end_user, new_tenant, refused
+from tests.rpc.people import end_user, grant, new_tenant, refused
+from tests.rpc.test_instructions import CUSTOMISE, MESSAGES
 from tests.rpc.test_records_updating import restrict
 
 REASON = "send the newsletter"
@@ -220,8 +221,11 @@ async def test_a_revocation_ends_what_is_given_out(app: App, channel: grpc.aio.C
     tenant = await new_tenant(channel)
     instruction = await instruct(channel, tenant)
     for _ in range(3):
-        await put(channel, end_user(tenant), {"messages": ["hello"]}, category=HISTORY)
-    stream = (await service(app, RecordStreams)).stream(CALL, wanted(tenant))
+        person = end_user(tenant)
+        await grant(channel, person, CUSTOMISE)
+        await put(channel, person, MESSAGES, purpose=CUSTOMISE, category=HISTORY)
+    asked = replace(wanted(tenant), purpose=CUSTOMISE.removeprefix("purposes/"))
+    stream = (await service(app, RecordStreams)).stream(CALL, asked)
     first = await anext(stream)
     await revoke(channel, instruction)
 
