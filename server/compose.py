@@ -29,6 +29,7 @@ from server.domain.consent.checks import Checks
 from server.domain.consent.choices import CookieChoices
 from server.domain.consent.consents import Consents
 from server.domain.consent.receipts import Receipts
+from server.domain.consent.signals import PrivacySignals
 from server.domain.consent.visitors import Visitors
 from server.domain.consent.watching import Watching
 from server.domain.directives.activation import Activation
@@ -58,6 +59,7 @@ from server.domain.retention.planning import Planning
 from server.domain.retention.sweeps import Sweeps
 from server.domain.rights.access import AccessDocuments
 from server.domain.rights.deletion import Deletions
+from server.domain.rights.effects import Effects
 from server.domain.rights.erasure import Erasures
 from server.domain.rights.execution import RightsExecution
 from server.domain.rights.exports import Exports
@@ -133,6 +135,7 @@ class Services:
     consents: Consents
     cookie_choices: CookieChoices
     visitors: Visitors
+    privacy_signals: PrivacySignals
     checks: Checks
     receipts: Receipts
     erasures: Erasures
@@ -168,7 +171,8 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
     consents = Consents(ports, catalogues)
     contacts = Contacts(ports, tenants)
     erasures = Erasures(ports)
-    rights = RightsRequests(ports, tenants)
+    effects = Effects(ports, catalogues)
+    rights = RightsRequests(ports, tenants, effects)
     exports = Exports(ports, rights)
     anchors = Anchors(ports, tenants, catalogues)
     directives = Directives(ports, catalogues)
@@ -191,6 +195,7 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
         consents=consents,
         cookie_choices=CookieChoices(ports, catalogues),
         visitors=Visitors(ports, catalogues),
+        privacy_signals=PrivacySignals(ports, catalogues),
         checks=Checks(ports, catalogues, instructions),
         receipts=Receipts(ports, catalogues, tenants, consents),
         erasures=erasures,
@@ -203,6 +208,7 @@ def services(ports: Ports, *, feed_lease_seconds: float) -> Services:
             exports,
             erasures=erasures,
             carrying_out=CarryingOut(ports),
+            effects=effects,
         ),
         records=Records(ports, catalogues, instructions),
         interactions=Interactions(ports, tenants),
@@ -257,8 +263,9 @@ def handlers(services: Services, ports: Ports) -> tuple[object, ...]:
             services.consents,
             services.cookie_choices,
             services.visitors,
+            services.privacy_signals,
             services.checks,
-            services.receipts,
+            receipts=services.receipts,
             watching=services.watching,
             clock=ports.clock,
         ),

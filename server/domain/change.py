@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
     SUBJECTS = "subjects"
     CONSENTS = "consents"
+    ACTS = "acts"
     RECORDS = "records"
     REQUESTS = "requests"
     EXPORTS = "exports"

@@ -70,6 +70,9 @@ class Subject:
         entry: the ledger entry of the newest change, which decides what holds now.
         death: that the person died; None as far as is known.
         keep_until_date: until which day a directive in effect keeps data from retention, or "".
+        objections, restriction: what stands against processing besides consent, by the ledger
+            entries that say so; `domain.consent.standing` has their history.
+        opposed_since: when the first of that was recorded in this life, also if it has ended since.
         previous_erasure_time: when the life before this one ended; None in the first.
     """
 
@@ -88,6 +91,7 @@ class Subject:
     restriction: str = ""
     death: Death | None = None
     keep_until_date: str = ""
+    opposed_since: datetime | None = None
     erased_time: datetime | None = None
     previous_erasure_time: datetime | None = None
 
@@ -113,7 +117,7 @@ class Subject:
         return self
 
     def erased(self, *, time: datetime, entry: str) -> Subject:
-        """Return the tombstone: no key, nothing known but that this life of the subject ended."""
+        """Return the tombstone: no key, nothing known but when this life ended, and was opposed."""
         return replace(
             self,
             version=self.version + 1,

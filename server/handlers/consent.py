@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from privacyrights.v1 import consent_service_pb2 as pb
 from server.domain.call import Call
@@ -21,6 +21,7 @@ from server.domain.consent.consent import (
 )
 from server.domain.consent.consents import Consents
 from server.domain.consent.receipts import Receipts
+from server.domain.consent.signals import NewSignal, PrivacySignals
 from server.domain.consent.visitors import Act, Visitors
 from server.domain.consent.watching import Watching
 from server.domain.errors import (
@@ -57,7 +58,9 @@ MAX_CHECKS = 1000
 MAX_CHOICES = 50
 MAX_VERIFICATION = 500
 
-_CHECK_NOT_BUILT = ("categories",)
+MAX_CATEGORIES = 100
+
+_SIGNALS = {pb.PRIVACY_SIGNAL_GLOBAL_PRIVACY_CONTROL: "global_privacy_control"}
 
 _OF_THE_WHOLE_BATCH = (
     ConsistencyTokenInvalidError,
@@ -68,11 +71,12 @@ _OF_THE_WHOLE_BATCH = (
 
 
 class Check(NamedTuple):
-    """Whose data, what for, and at which moment; None: now."""
+    """Whose data, what for, at which moment (None: now), and which of it (none: all)."""
 
     who: SubjectId
     purpose: str
     moment: datetime | None
+    categories: tuple[str, ...]
 
 
 class ConsentHandler:
@@ -80,26 +84,24 @@ class ConsentHandler:
 
     SERVICE = "privacyrights.v1.ConsentService"
     ENDLESS = frozenset({"WatchInvalidations"})
-    NOT_BUILT: ClassVar[dict[str, tuple[str, ...]]] = {
-        "CheckProcessing": _CHECK_NOT_BUILT,
-        "BatchCheckProcessing": tuple(f"checks.{field}" for field in _CHECK_NOT_BUILT),
-    }
 
     def __init__(
         self,
         consents: Consents,
         cookie_choices: CookieChoices,
         visitors: Visitors,
+        signals: PrivacySignals,
         checks: Checks,
-        receipts: Receipts,
         *,
         watching: Watching,
+        receipts: Receipts,
         clock: Clock,
     ) -> None:
         """Ask the domain's services."""
         self._consents = consents
         self._cookie_choices = cookie_choices
         self._visitors = visitors
+        self._signals = signals
         self._checks = checks
         self._receipts = receipts
         self._watching = watching
@@ -180,6 +182,26 @@ class ConsentHandler:
             consistency_token=committed.token,
         )
 
+    async def RecordPrivacySignal(
+        self, request: pb.RecordPrivacySignalRequest, call: Call
+    ) -> pb.RecordPrivacySignalResponse:
+        """Record that a browser's privacy signal is on, or was switched off."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        fields.choice("signal", _SIGNALS, request.signal)
+        new = NewSignal(
+            fields.subject("subject", request.subject),
+            is_on=not request.switched_off,
+            time=fields.past_time("signal_time", request, request.signal_time),
+        )
+        fields.done()
+        committed = await self._signals.record(call, new)
+        return pb.RecordPrivacySignalResponse(
+            purposes=[f"purposes/{id}" for id in committed.outcome.purposes],
+            record_time=timestamp(committed.outcome.record_time),
+            consistency_token=committed.token,
+        )
+
     async def ListConsents(
         self, request: pb.ListConsentsRequest, call: Call
     ) -> pb.ListConsentsResponse:
@@ -250,11 +272,11 @@ class ConsentHandler:
     ) -> pb.CheckProcessingResponse:
         """Answer whether a subject's data may be processed for a purpose."""
         fields = Fields(self._clock.now())
-        fields.not_built(request, *_CHECK_NOT_BUILT)
         check = Check(
             fields.subject("subject", request.subject),
             fields.take("purpose", names.purpose, request.purpose),
             fields.past_time("as_of_time", request, request.as_of_time),
+            _categories(fields, "categories", request.categories),
         )
         freshness = fields.freshness(request.consistency)
         fields.done()
@@ -292,13 +314,13 @@ class ConsentHandler:
                 yield told_message(watched, told)
 
     def _check(self, fields: Fields, index: int, check: pb.CheckProcessingRequest) -> Check:
-        fields.not_built(check, *_CHECK_NOT_BUILT)
         if check.HasField("consistency"):
             fields.wrong(f"checks[{index}].consistency", "must be given for the whole batch only")
         return Check(
             fields.subject(f"checks[{index}].subject", check.subject),
             fields.take(f"checks[{index}].purpose", names.purpose, check.purpose),
             fields.past_time(f"checks[{index}].as_of_time", check, check.as_of_time),
+            _categories(fields, f"checks[{index}].categories", check.categories),
         )
 
     async def _outcome(
@@ -313,11 +335,15 @@ class ConsentHandler:
         return pb.BatchCheckProcessingResponse.Outcome(verdict=verdict)
 
     async def _checked(self, call: Call, check: Check, freshness: Freshness) -> pb.Verdict:
-        who, purpose, moment = check
+        who, purpose, moment, categories = check
         if moment is None:
-            verdict = await self._checks.check(call, who, purpose, freshness=freshness)
+            verdict = await self._checks.check(
+                call, who, purpose, categories=categories, freshness=freshness
+            )
         else:
-            verdict = await self._checks.check_at(call, who, purpose, moment, freshness=freshness)
+            verdict = await self._checks.check_at(
+                call, who, purpose, moment, categories=categories, freshness=freshness
+            )
         return verdict_message(verdict, await self._checks.reference(who))
 
     def _decision(self, request: pb.RecordConsentRequest) -> NewDecision:
@@ -397,6 +423,13 @@ def _name(text: str) -> tuple[str, str]:
     tenant, id = names.consent_decision(text)
     role_of(id)
     return tenant, id
+
+
+def _categories(fields: Fields, field: str, given: Sequence[str]) -> tuple[str, ...]:
+    several = fields.several(field, given, most=MAX_CATEGORIES)
+    return tuple(
+        fields.take(f"{field}[{index}]", names.category, name) for index, name in enumerate(several)
+    )
 
 
 def _method(fields: Fields, number: int) -> Method:

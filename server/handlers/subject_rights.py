@@ -24,17 +24,22 @@ from server.handlers.fields import Fields
 from server.handlers.pages import Page, page
 from server.handlers.subject_rights_messages import (
     GROUNDS,
+    RESTRICTION_GROUNDS,
     RIGHTS,
     STATES,
     attested,
     encoded,
     encoded_erasure,
+    notice,
 )
 from server.handlers.times import timestamp
 
 MAX_STATEMENT = 5_000
 MAX_INSTRUCTION = 2_000
 MAX_EXPLANATION = 2_000
+MAX_PURPOSES = 100
+
+_OF_PURPOSES = frozenset({Right.OBJECTION, Right.WITHDRAWAL_OF_OBJECTION, Right.CONSENT_WITHDRAWAL})
 
 LAW_APPLIES = datetime(2018, 5, 25, tzinfo=UTC)
 """Since when there are such requests: the GDPR applies (Art. 99(2))."""
@@ -42,11 +47,7 @@ LAW_APPLIES = datetime(2018, 5, 25, tzinfo=UTC)
 _FIELDS_NOT_BUILT = (
     "requester",
     "corrections",
-    "purposes",
     "categories",
-    "direct_marketing",
-    "restriction_ground",
-    "lift_time",
 )
 _KINDS_NOT_BUILT = {
     right: f"kind.{pb.RightsRequestKind.Name(number)}"
@@ -89,9 +90,11 @@ class SubjectRightsHandler:
         fields = Fields(self._clock.now())
         fields.not_built(request, *_FIELDS_NOT_BUILT)
         fields.request_id(request.request_id)
+        right = fields.choice("kind", RIGHTS, request.kind)
+        _require_fitting(fields, request, right)
         new = NewRequest(
             who=fields.subject("subject", request.subject),
-            right=fields.choice("kind", RIGHTS, request.kind),
+            right=right,
             receive_time=fields.past_time("receive_time", request, request.receive_time),
             statement=fields.take(
                 "statement",
@@ -99,6 +102,12 @@ class SubjectRightsHandler:
                 request.statement,
             ),
             identity=(attested(fields, request.identity) if request.HasField("identity") else None),
+            purposes=_purposes(fields, request),
+            direct_marketing=request.direct_marketing,
+            restriction_ground=fields.optional_choice(
+                "restriction_ground", RESTRICTION_GROUNDS, request.restriction_ground
+            ),
+            lift_time=fields.future_time("lift_time", request, request.lift_time),
         )
         if new.right is Right.COMMUNICATION:
             fields.wrong("kind", "must be another: COMMUNICATION comes from a directive only")
@@ -248,6 +257,21 @@ class SubjectRightsHandler:
         )
         return pb.WithdrawRightsRequestResponse(rights_request=shown, consistency_token=token)
 
+    async def RecordSubjectNotice(
+        self, request: pb.RecordSubjectNoticeRequest, call: Call
+    ) -> pb.RecordSubjectNoticeResponse:
+        """Record that the person was told something about a request."""
+        fields = Fields(self._clock.now())
+        fields.request_id(request.request_id)
+        name = fields.take("name", _name, request.name)
+        told = notice(fields, request.subject_notice)
+        fields.done()
+        tenant, id = name
+        shown, token = await self._shown(
+            await self._requests.notify(call, tenant=tenant, request=id, notice=told)
+        )
+        return pb.RecordSubjectNoticeResponse(rights_request=shown, consistency_token=token)
+
     async def DownloadExport(
         self, request: pb.DownloadExportRequest, call: Call
     ) -> AsyncIterator[pb.DownloadExportResponse]:
@@ -312,6 +336,30 @@ class SubjectRightsHandler:
 
     async def _shown(self, committed: Committed[RightsRequest]) -> tuple[pb.RightsRequest, str]:
         return encoded(await self._requests.readable(committed.outcome)), committed.token
+
+
+def _purposes(fields: Fields, request: pb.CreateRightsRequestRequest) -> tuple[str, ...]:
+    given = fields.several("purposes", request.purposes, most=MAX_PURPOSES)
+    ids = [
+        fields.take(f"purposes[{index}]", names.purpose, name) for index, name in enumerate(given)
+    ]
+    return tuple(dict.fromkeys(ids))
+
+
+def _require_fitting(
+    fields: Fields, request: pb.CreateRightsRequestRequest, right: Right | None
+) -> None:
+    """Note what *request* has that its kind has no use for, and lacks that it needs."""
+    if request.purposes and right not in _OF_PURPOSES:
+        fields.wrong("purposes", "must be given for objections and withdrawals only")
+    if request.direct_marketing and right is not Right.OBJECTION:
+        fields.wrong("direct_marketing", "must be given for an objection only")
+    if request.direct_marketing and request.purposes:
+        fields.wrong("purposes", "must not be given with direct_marketing, which says all")
+    if (right is Right.RESTRICTION) != bool(request.restriction_ground):
+        fields.wrong("restriction_ground", "must be given for a restriction, and only then")
+    if (right is Right.LIFTING_OF_RESTRICTION) != request.HasField("lift_time"):
+        fields.wrong("lift_time", "must be given for a lifting, and only then")
 
 
 def _name(text: str) -> tuple[str, str]:

@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from privacyrights.v1 import subject_rights_service_pb2 as pb
 from server.domain.rights.erasure import Erasure
-from server.domain.rights.request import Cause, Identity, Requester, Result, State, Transition
+from server.domain.rights.request import (
+    Cause,
+    Identity,
+    Notice,
+    Requester,
+    Result,
+    State,
+    Transition,
+)
 from server.domain.rights.requests import Readable
-from server.domain.rights.terms import Assurance, Capacity, Ending, Ground, IdentityMethod, Right
+from server.domain.rights.terms import (
+    Assurance,
+    Capacity,
+    Channel,
+    Ending,
+    Ground,
+    IdentityMethod,
+    NoticeKind,
+    RestrictionGround,
+    Right,
+)
+from server.domain.values import sha256_digest
 from server.handlers import names
 from server.handlers.fields import ROLE_NUMBERS, Fields
 from server.handlers.times import timestamp
@@ -17,12 +36,23 @@ CAPACITIES = {
     pb.RequesterCapacity.Value(f"REQUESTER_CAPACITY_{each.name}"): each for each in Capacity
 }
 GROUNDS = {pb.RefusalGround.Value(f"REFUSAL_GROUND_{each.name}"): each for each in Ground}
+RESTRICTION_GROUNDS = {
+    pb.RestrictionGround.Value(f"RESTRICTION_GROUND_{each.name}"): each
+    for each in RestrictionGround
+}
 """What the contract numbers, as the domain knows it."""
 
 _RIGHTS_OUT = {right: number for number, right in RIGHTS.items()}
 _STATES_OUT = {state: number for number, state in STATES.items()}
 _GROUNDS_OUT = {ground: number for number, ground in GROUNDS.items()}
 _CAPACITIES_OUT = {capacity: number for number, capacity in CAPACITIES.items()}
+_RESTRICTION_GROUNDS_OUT = {ground: number for number, ground in RESTRICTION_GROUNDS.items()}
+_NOTICE_KINDS = {
+    pb.SubjectNoticeKind.Value(f"SUBJECT_NOTICE_KIND_{each.name}"): each for each in NoticeKind
+}
+_NOTICE_KINDS_OUT = {kind: number for number, kind in _NOTICE_KINDS.items()}
+_CHANNELS = {pb.DeliveryChannel.Value(f"DELIVERY_CHANNEL_{each.name}"): each for each in Channel}
+_CHANNELS_OUT = {channel: number for number, channel in _CHANNELS.items()}
 _ASSURANCES = {
     pb.IdentityAssurance.Value(f"IDENTITY_ASSURANCE_{each.name}"): each for each in Assurance
 }
@@ -43,6 +73,18 @@ def attested(fields: Fields, identity: pb.IdentityAttestation) -> Identity:
     return Identity(
         assurance=fields.choice("identity.assurance", _ASSURANCES, identity.assurance),
         method=method,
+    )
+
+
+def notice(fields: Fields, given: pb.SubjectNotice) -> Notice:
+    """Return what a caller says that the person was told."""
+    return Notice(
+        kind=fields.choice("subject_notice.kind", _NOTICE_KINDS, given.kind),
+        channel=fields.choice("subject_notice.channel", _CHANNELS, given.channel),
+        notice_time=fields.past_time("subject_notice.notice_time", given, given.notice_time),
+        evidence_digest=fields.optional(
+            "subject_notice.evidence_digest", sha256_digest, given.evidence_digest
+        ),
     )
 
 
@@ -69,6 +111,23 @@ def encoded(readable: Readable) -> pb.RightsRequest:
         requester=_requester(request.requester) if request.requester else None,
         categories=[f"categories/{id}" for id in request.categories],
         directive=request.directive,
+        purposes=[f"purposes/{id}" for id in request.purposes],
+        direct_marketing=request.direct_marketing,
+        restriction_ground=(
+            _RESTRICTION_GROUNDS_OUT[request.restriction_ground]
+            if request.restriction_ground
+            else pb.RESTRICTION_GROUND_UNSPECIFIED
+        ),
+        lift_time=timestamp(request.lift_time),
+        subject_notices=[
+            pb.SubjectNotice(
+                kind=_NOTICE_KINDS_OUT[each.kind],
+                channel=_CHANNELS_OUT[each.channel],
+                notice_time=timestamp(each.notice_time),
+                evidence_digest=each.evidence_digest,
+            )
+            for each in request.notices
+        ],
     )
 
 

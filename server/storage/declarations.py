@@ -50,6 +50,18 @@ DECLARATIONS: dict[Kind, Declaration] = {
         properties={**_PERSONAL, **_NO_PLAINTEXT},
         indexes=(_OF_SUBJECT,),
     ),
+    Kind.ACTS: Declaration(
+        shard_key=("tenant", "subject"),
+        required=("tenant", "subject", "generation", "number", "kind", "time", "record_time"),
+        properties={
+            **_PERSONAL,
+            **_NO_PLAINTEXT,
+            "kind": _NAME,
+            "time": _TIME,
+            "record_time": _TIME,
+        },
+        indexes=(_OF_SUBJECT,),
+    ),
     Kind.RECORDS: Declaration(
         shard_key=("tenant", "subject"),
         required=("tenant", "version", "subject", "generation"),

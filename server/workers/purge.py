@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 
 from server.domain.call import Call
 from server.domain.change import Change, Delete, Purge, Replace, Table, Write
+from server.domain.consent.standing import acts
 from server.domain.directives.directive import history
 from server.domain.errors import ConflictError
 from server.domain.ledger import new_entry
@@ -115,7 +116,7 @@ class PurgeWorker:
             await self._commit(counted, [Delete(records(self._role), each) for each in batch])
             return
         role = self._role
-        tables = (records(role), exports(role), interactions(role), history(role))
+        tables = (records(role), exports(role), interactions(role), history(role), acts(role))
         life = (erasure.tenant, erasure.subject, erasure.generation)
         await self._commit(
             replace(counted, purged=purged),

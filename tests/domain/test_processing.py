@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from server.domain.catalogue.catalogue import LegalBasis
-from server.domain.consent.processing import EVERY_PURPOSE, VerdictReason, judge
+from server.domain.consent.processing import VerdictReason, judge
+from server.domain.consent.standing import EVERY_PURPOSE
 from server.domain.errors import ProcessingNotAllowedError
 from server.domain.subject import Choice
 from server.domain.values import Role
@@ -114,7 +115,7 @@ def test_special_category_needs_an_explicit_statement() -> None:
 
 
 def test_verdict_names_the_entry_that_decides() -> None:
-    """A consent decides by its own entry; a restriction by the subject's newest."""
+    """A consent decides by its own entry, and a restriction by its own, which goes before."""
 
     def entry(**who: Any) -> str:
         return judge(
@@ -127,7 +128,7 @@ def test_verdict_names_the_entry_that_decides() -> None:
         ).deciding_entry
 
     assert "acme/decided" == entry()
-    assert "acme/entry" == entry(restriction="disputed")
+    assert "acme/disputed" == entry(restriction="acme/disputed")
 
 
 def test_refusal_carries_the_reasons() -> None:

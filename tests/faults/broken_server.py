@@ -6,7 +6,7 @@ It is composed as always but for the one part; production code knows nothing of 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -77,12 +77,18 @@ class RememberingChecks(Checks):
     """Answers a check as the last one like it, whatever has happened since."""
 
     async def check(
-        self, call: Call, who: SubjectId, purpose: str, *, freshness: Freshness = DEFAULT_FRESHNESS
+        self,
+        call: Call,
+        who: SubjectId,
+        purpose: str,
+        *,
+        categories: Sequence[str] = (),
+        freshness: Freshness = DEFAULT_FRESHNESS,
     ) -> Verdict:
         """Answer from memory, if anything was ever allowed."""
         if (who, purpose) in _allowed:
             return _allowed[who, purpose]
-        found = await super().check(call, who, purpose, freshness=freshness)
+        found = await super().check(call, who, purpose, categories=categories, freshness=freshness)
         if found.allowed:
             _allowed[who, purpose] = found
         return found

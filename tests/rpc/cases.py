@@ -242,6 +242,12 @@ CASES: Mapping[str, Case] = {
     "ConsentService/RecordConsent": _plain(lambda w: w.grant(w.somebody())),
     "ConsentService/RecordCookieChoices": _plain(lambda w: w.cookies()),
     "ConsentService/LinkVisitor": _link,
+    "ConsentService/RecordPrivacySignal": _plain(
+        lambda w: {
+            "subject": w.somebody(),
+            "signal": "PRIVACY_SIGNAL_GLOBAL_PRIVACY_CONTROL",
+        }
+    ),
     "ConsentService/GetConsentDecision": _of("name", World.decision),
     "ConsentService/GetConsentReceipt": _of("name", World.decision, locale="fr"),
     "ConsentService/WithdrawAllConsents": _of("subject", World.person),
@@ -378,6 +384,14 @@ CASES: Mapping[str, Case] = {
         explanation=CANARY,
     ),
     "SubjectRightsService/WithdrawRightsRequest": _of("name", World.request),
+    "SubjectRightsService/RecordSubjectNotice": _of(
+        "name",
+        World.request,
+        subject_notice={
+            "kind": "SUBJECT_NOTICE_KIND_RECEIPT",
+            "channel": "DELIVERY_CHANNEL_EMAIL",
+        },
+    ),
     "SubjectRightsService/DownloadExport": _of(
         "name", lambda w: w.executed("ACCESS"), reason="handed over"
     ),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -76,7 +76,7 @@ async def opened(
 
 
 @pytest.fixture(scope="module")
-async def world(app: App, channel: grpc.aio.Channel) -> World:  # noqa: ARG001 â€“ it answers
+async def world(app: App, channel: grpc.aio.Channel) -> World:
     """Return a world in which every method that is built has been called."""
     made = await World(channel).make()
     for rpc, case in CASES.items():
@@ -85,7 +85,28 @@ async def world(app: App, channel: grpc.aio.Channel) -> World:  # noqa: ARG001 â
             request = message(method, await case(made))
             await responses(channel, method.path, request.SerializeToString())
     await what_no_case_does(made)
+    await what_stands(made, cast("SteppingClock", app.ports.clock))
     return made
+
+
+async def what_stands(world: World, clock: SteppingClock) -> None:
+    """Have somebody object and restrict, and take both back."""
+    subject = await world.person("CONTROLLER")
+    told = {"kind": "SUBJECT_NOTICE_KIND_LIFTING", "channel": "DELIVERY_CHANNEL_POST"}
+    for kind, fields in {
+        "OBJECTION": {},
+        "WITHDRAWAL_OF_OBJECTION": {},
+        "RESTRICTION": {"restriction_ground": "RESTRICTION_GROUND_LEGAL_CLAIMS"},
+        "LIFTING_OF_RESTRICTION": {
+            "lift_time": f"{clock.now() + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S.%fZ}"
+        },
+    }.items():
+        name = await world.request(kind, subject=subject, **fields)
+        if kind == "LIFTING_OF_RESTRICTION":
+            given = {"name": name, "subject_notice": told}
+            await world.call("SubjectRightsService/RecordSubjectNotice", given)
+            clock.advance(timedelta(seconds=1))
+        await world.call("SubjectRightsService/ExecuteRightsRequest", {"name": name})
 
 
 async def what_no_case_does(world: World) -> None:

@@ -16,8 +16,10 @@ from privacyrights.v1 import subject_rights_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from server.compose import App
 from server.domain.call import Call
+from server.domain.catalogue.catalogues import Catalogues
 from server.domain.change import Change, Committed, Kind, Replace
 from server.domain.ports import Committer
+from server.domain.rights.effects import Effects
 from server.domain.rights.request import Identity
 from server.domain.rights.requests import NewRequest, RightsRequests
 from server.domain.rights.terms import Assurance, IdentityMethod, Right
@@ -150,9 +152,8 @@ async def test_invalid_request_is_refused(channel: grpc.aio.Channel, case: str) 
         {"kind": pb.RIGHTS_REQUEST_KIND_RECTIFICATION},
         {"kind": pb.RIGHTS_REQUEST_KIND_PORTABILITY},
         {"corrections": [pb.Correction(category="categories/account")]},
-        {"purposes": ["purposes/platform_news"]},
         {"categories": ["categories/account"]},
-        {"kind": pb.RIGHTS_REQUEST_KIND_WITHDRAWAL_OF_OBJECTION},
+        {"kind": pb.RIGHTS_REQUEST_KIND_HUMAN_REVIEW},
     ],
 )
 async def test_what_is_not_built_is_refused(
@@ -258,7 +259,7 @@ async def test_unfenced_creation_would_be_noticed(app: App, channel: grpc.aio.Ch
             return await app.ports.committer.commit(replace(change, writes=kept), outcome)
 
     ports = replace(app.ports, committer=Unfenced())
-    requests = RightsRequests(ports, Tenants(ports))
+    requests = RightsRequests(ports, Tenants(ports), Effects(ports, Catalogues(ports)))
     who = subject_id(await known(channel))
     new = NewRequest(
         who, Right.ACCESS, identity=Identity(Assurance.LOW, IdentityMethod.PLATFORM_LOGIN)

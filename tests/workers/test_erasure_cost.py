@@ -16,6 +16,7 @@ from server.domain.directives.directives import Directives
 from server.domain.ports import Ports
 from server.domain.retention.anchors import Anchors
 from server.domain.rights.access import AccessDocuments
+from server.domain.rights.effects import Effects
 from server.domain.rights.erasure import Erasures
 from server.domain.rights.execution import RightsExecution
 from server.domain.rights.exports import Exports
@@ -52,7 +53,8 @@ async def heard(
 async def erasure(ports: Ports, sent: Commands, record_count: int) -> list[tuple[str, str]]:
     """Return the commands that the erasure of somebody with so many records needs."""
     tenants, catalogues = Tenants(ports), Catalogues(ports)
-    requests = RightsRequests(ports, tenants)
+    effects = Effects(ports, catalogues)
+    requests = RightsRequests(ports, tenants, effects)
     anchors, directives = Anchors(ports, tenants, catalogues), Directives(ports, catalogues)
     documents = AccessDocuments(ports, tenants, catalogues, anchors, directives)
     execution = RightsExecution(
@@ -62,6 +64,7 @@ async def erasure(ports: Ports, sent: Commands, record_count: int) -> list[tuple
         Exports(ports, requests),
         erasures=Erasures(ports),
         carrying_out=CarryingOut(ports),
+        effects=effects,
     )
     tenant = await new_tenant(ports)
     await new_life(ports, tenant, record_count=record_count)

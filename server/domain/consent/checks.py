@@ -33,24 +33,36 @@ class Checks:
         self._subjects = Subjects(ports)
 
     async def check(
-        self, call: Call, who: SubjectId, purpose: str, *, freshness: Freshness = DEFAULT_FRESHNESS
+        self,
+        call: Call,
+        who: SubjectId,
+        purpose: str,
+        *,
+        categories: Sequence[str] = (),
+        freshness: Freshness = DEFAULT_FRESHNESS,
     ) -> Verdict:
         """Return whether the subject's data may be processed for *purpose*.
 
+        *categories* are those of its data that are asked about; none: all that it needs.
+
         Raises:
-            TenantNotFoundError, PurposeNotFoundError: of the tenant or purpose.
+            TenantNotFoundError, PurposeNotFoundError, CategoryNotFoundError: of what it names.
         """
         subject = await self._subjects.find(call, who, freshness=freshness)
         if freshness != DEFAULT_FRESHNESS:
             # The read before has caught up, so that this one finds what the token tells of.
             await self._catalogues.newest()
         found = await self._catalogues.purpose(purpose)
+        for category in categories:
+            await self._catalogues.category(category)
         known = self._catalogues.current
         periods = await self._instructions.periods(
-            who.tenant, _needed(found, known), freshness=freshness
+            who.tenant, _needed(found, known, categories), freshness=freshness
         )
         now = self._ports.clock.now()
-        return judge(found, known, subject, who.role, now, instructed=periods)
+        return judge(
+            found, known, subject, who.role, now, instructed=periods, categories=categories
+        )
 
     async def check_at(
         self,
@@ -59,27 +71,33 @@ class Checks:
         purpose: str,
         moment: datetime,
         *,
+        categories: Sequence[str] = (),
         freshness: Freshness = DEFAULT_FRESHNESS,
     ) -> Verdict:
         """Return what a check at *moment* would have been answered, out of what was known then.
 
-        The catalogue, the tenant's instructions, the life of the subject and its decisions are
-        those of then. Of an objection or a restriction only the present state is kept: if there
-        is one, what held then can't be told, and the verdict says so rather than "allowed".
+        The catalogue, the tenant's instructions, the life of the subject, its decisions, and what
+        stood against processing are those of then. Objections and restrictions of a life that has
+        ended went with it: what held then can't be told, and the verdict says so rather than
+        "allowed".
 
         Raises:
             TenantNotFoundError: there is no such tenant.
-            PurposeNotFoundError: there was no such purpose then.
+            PurposeNotFoundError, CategoryNotFoundError: there was no such purpose or category then.
         """
         known = await self._catalogues.at(moment)
         found = known.purpose(purpose)
+        for category in categories:
+            known.category(category)
         subject = await self._subjects.find(call, who, freshness=freshness)
         past = await known_at(self._ports, subject, moment) if subject else None
-        instructed = await self._instructions.stood(who.tenant, _needed(found, known), moment)
+        needed = _needed(found, known, categories)
+        instructed = await self._instructions.stood(who.tenant, needed, moment)
         then = past.subject if past else None
-        verdict = judge(found, known, then, who.role, moment, instructed=instructed)
-        is_lost = subject is not None and bool(subject.objections or subject.restriction)
-        return undetermined(verdict) if is_lost else verdict
+        verdict = judge(
+            found, known, then, who.role, moment, instructed=instructed, categories=categories
+        )
+        return undetermined(verdict) if past and past.is_lost else verdict
 
     async def reference(self, who: SubjectId) -> str:
         """Return what *who* is called in everything that is given out, known or not.
@@ -90,6 +108,6 @@ class Checks:
         return await self._ports.keyring.reference(who)
 
 
-def _needed(purpose: Purpose, catalogue: Catalogue) -> Sequence[Category]:
+def _needed(purpose: Purpose, catalogue: Catalogue, asked: Sequence[str]) -> Sequence[Category]:
     categories = catalogue.categories
-    return [categories[id] for id in purpose.categories if id in categories]
+    return [categories[id] for id in asked or purpose.categories if id in categories]

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from server.domain.catalogue.catalogue import LegalBasis
+from server.domain.consent.standing import objection_to
 from server.domain.errors import ProcessingNotAllowedError
 from server.domain.subject import Choice
 
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from server.domain.catalogue.catalogue import Catalogue, Purpose
     from server.domain.subject import ConsentState, Subject
     from server.domain.values import Role
-
-EVERY_PURPOSE = "*"
-"""The key of an objection against all processing that can be objected to."""
-
-_OPEN_TO_OBJECTION = frozenset({LegalBasis.LEGITIMATE_INTERESTS, LegalBasis.PUBLIC_TASK})
 
 
 class VerdictReason(StrEnum):
@@ -43,13 +39,15 @@ class VerdictReason(StrEnum):
     PURPOSE_RETIRED = "PURPOSE_RETIRED"
     PURPOSE_ROLE_MISMATCH = "PURPOSE_ROLE_MISMATCH"
     HISTORY_MISSING = "HISTORY_MISSING"
+    CATEGORY_NOT_IN_PURPOSE = "CATEGORY_NOT_IN_PURPOSE"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer to "may I process this?".
 
-    `deciding_entry` is the id of the subject's newest ledger entry, "" if there is none.
+    `deciding_entry` is the id of the ledger entry that decides, or else of the subject's newest;
+    "" if there is none.
     `expire_time` is when the verdict changes by itself, if that is known.
     """
 
@@ -79,16 +77,22 @@ def judge(
     now: datetime,
     *,
     instructed: Collection[str],
+    categories: Collection[str] = (),
 ) -> Verdict:
     """Judge whether data of *subject* (None: unknown) may be processed for *purpose* at *now*.
 
     *instructed* are the categories whose collection isn't left to an instruction of the tenant, or
     was instructed. A purpose may have others besides, whose data isn't to be used; if it has only
     such, there is nothing that may be processed (S6, Art. 28(3)(a)).
+
+    *categories* are those that are asked about: each must be the purpose's, and instructed. None:
+    all that the purpose has.
     """
-    against = tuple(_against(purpose, catalogue, subject, role, now))
-    if purpose.categories and not set(purpose.categories) & set(instructed):
-        against = (*against, VerdictReason.INSTRUCTION_MISSING)
+    asked = set(categories or purpose.categories)
+    against = (
+        *_against(purpose, catalogue, subject, role, now, asked=asked),
+        *_data_against(purpose, set(categories), set(instructed)),
+    )
     consent = subject.consents.get(purpose.id) if subject else None
     rests_on_consent = purpose.legal_basis is LegalBasis.CONSENT
     in_favour = (
@@ -97,7 +101,7 @@ def judge(
     return Verdict(
         allowed=not against,
         reasons=against or (in_favour,),
-        deciding_entry=_deciding_entry(subject, consent if rests_on_consent else None),
+        deciding_entry=_deciding_entry(purpose, subject, consent if rests_on_consent else None),
         legal_basis=purpose.legal_basis,
         purpose_version=purpose.version,
         verdict_time=now,
@@ -124,14 +128,23 @@ def undetermined(verdict: Verdict) -> Verdict:
     )
 
 
-def _deciding_entry(subject: Subject | None, consent: ConsentState | None) -> str:
+def _deciding_entry(purpose: Purpose, subject: Subject | None, consent: ConsentState | None) -> str:
     if subject is None:
         return ""
-    return consent.entry if consent is not None and not subject.restriction else subject.entry
+    stands = subject.restriction or objection_to(purpose, subject.objections)
+    if stands:
+        return stands
+    return consent.entry if consent is not None else subject.entry
 
 
 def _against(
-    purpose: Purpose, catalogue: Catalogue, subject: Subject | None, role: Role, now: datetime
+    purpose: Purpose,
+    catalogue: Catalogue,
+    subject: Subject | None,
+    role: Role,
+    now: datetime,
+    *,
+    asked: Collection[str],
 ) -> Iterator[VerdictReason]:
     if purpose.role is not role:
         yield VerdictReason.PURPOSE_ROLE_MISMATCH
@@ -142,22 +155,32 @@ def _against(
         return
     if subject is not None and subject.restriction:
         yield VerdictReason.RESTRICTION
-    if subject is not None and _is_objected(purpose, subject):
+    if subject is not None and objection_to(purpose, subject.objections) is not None:
         yield VerdictReason.OBJECTION
     if purpose.legal_basis is LegalBasis.CONSENT:
         if subject is None:
             yield VerdictReason.SUBJECT_UNKNOWN
-        yield from _consent_against(purpose, catalogue, subject, now)
+        yield from _consent_against(purpose, catalogue, subject, now, asked)
 
 
-def _is_objected(purpose: Purpose, subject: Subject) -> bool:
-    if purpose.legal_basis not in _OPEN_TO_OBJECTION and not purpose.direct_marketing:
-        return False
-    return purpose.id in subject.objections or EVERY_PURPOSE in subject.objections
+def _data_against(
+    purpose: Purpose, categories: set[str], instructed: set[str]
+) -> Iterator[VerdictReason]:
+    needed = set(purpose.categories)
+    if not categories <= needed:
+        yield VerdictReason.CATEGORY_NOT_IN_PURPOSE
+    wanted = categories & needed
+    # Of what is asked about by name all must be instructed; else, whatever is may be used.
+    if not wanted <= instructed if categories else needed and not needed & instructed:
+        yield VerdictReason.INSTRUCTION_MISSING
 
 
 def _consent_against(
-    purpose: Purpose, catalogue: Catalogue, subject: Subject | None, now: datetime
+    purpose: Purpose,
+    catalogue: Catalogue,
+    subject: Subject | None,
+    now: datetime,
+    asked: Collection[str],
 ) -> Iterator[VerdictReason]:
     consent = subject.consents.get(purpose.id) if subject else None
     if consent is None:
@@ -170,7 +193,7 @@ def _consent_against(
         yield VerdictReason.CONSENT_EXPIRED
     elif needs_renewal(consent, purpose, now):
         yield VerdictReason.CONSENT_RENEWAL_NEEDED
-    elif not consent.explicit and _needs_explicit(purpose, catalogue):
+    elif not consent.explicit and _needs_explicit(asked, catalogue):
         yield VerdictReason.CONSENT_NOT_EXPLICIT
 
 
@@ -184,10 +207,10 @@ def needs_renewal(consent: ConsentState, purpose: Purpose, now: datetime) -> boo
     return purpose.needs_renewal(consent.time, consent.purpose_version, now)
 
 
-def _needs_explicit(purpose: Purpose, catalogue: Catalogue) -> bool:
+def _needs_explicit(asked: Collection[str], catalogue: Catalogue) -> bool:
     # Art. 9(2)(a): special-category data needs an explicit statement.
     return any(
         category.special_category
-        for id in purpose.categories
+        for id in asked
         if (category := catalogue.categories.get(id)) is not None
     )

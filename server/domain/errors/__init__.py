@@ -36,6 +36,7 @@
     │   ├── records          CategoryNotInPurposeError · InstructionMissingError
     │   ├── rights           IllegalTransitionError · IdentityNotVerifiedError
     │   │                    ControllerNotAuthorisedError · ExportExpiredError
+    │   │                    PriorNoticeMissingError
     │   ├── retention        PlanHashMismatchError · BlastRadiusExceededError
     │   ├── disclosure       RecipientNotVettedError · CommercialDisclosureError
     │   │                    LegalGroundMissingError
@@ -135,6 +136,7 @@ from server.domain.errors.rights import (
     ExportNotFoundError,
     IdentityNotVerifiedError,
     IllegalTransitionError,
+    PriorNoticeMissingError,
     RequestAlreadyOpenError,
     RightsRequestNotFoundError,
 )
@@ -203,6 +205,7 @@ __all__ = [
     "PlanHashMismatchError",
     "PolicyVersionNotFoundError",
     "PolicyVersionNotInForceError",
+    "PriorNoticeMissingError",
     "ProcessingNotAllowedError",
     "PurposeNotFoundError",
     "PurposeRetiredError",

@@ -54,6 +54,13 @@ class ControllerNotAuthorisedError(ForbiddenByStateError):
     words = "the tenant, as controller, has not authorised the execution"
 
 
+class PriorNoticeMissingError(ForbiddenByStateError):
+    """The person must be told before, and the time that was told must have come (Art. 18(3))."""
+
+    reason = "PRIOR_NOTICE_MISSING"
+    words = "the person must be told first, and the time given must have come"
+
+
 class ExportExpiredError(ForbiddenByStateError):
     """The export was kept as long as it was promised, and isn't any more."""
 

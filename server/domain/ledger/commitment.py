@@ -38,6 +38,7 @@ _DECISION = (
     "evidence_digest",
 )
 _DIRECTIVE = ("action", "categories", "keep_until_date", "designated_person", "beneficiary")
+_ACT = ("kind", "time", "purposes", "direct_marketing", "ground", "until")
 _MESSAGE = ("side", "author", "text")
 _RECORD = ("key", "purpose_version", "source", "expire_time", "fields")
 _REVIEW = ("reviewer", "approved", "note", "evidence_digest")
@@ -56,6 +57,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     "chatbot.used": ("last_interaction_date",),
     "consent.granted": _DECISION,
     "consent.refused": _DECISION,
+    "consent.signal_recorded": _ACT,
     "consent.withdrawn": _DECISION,
     "contact.set": ("display_name", "address"),
     "directive.recorded": _DIRECTIVE,
@@ -81,10 +83,23 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     "record.put": _RECORD,
     "record.updated": _RECORD,
     "retention.sweep_planned": ("rule", "rule_version", "months", "plan_hash", "due"),
+    "rights.objection_recorded": _ACT,
+    "rights.objection_withdrawn": _ACT,
     "rights.request_authorised": ("authorised_by", "instruction"),
-    "rights.request_created": ("right", "receive_time", "statement"),
+    "rights.request_created": (
+        "right",
+        "receive_time",
+        "statement",
+        "purposes",
+        "direct_marketing",
+        "restriction_ground",
+        "lift_time",
+    ),
     "rights.request_refused": ("ground", "explanation"),
     "subject.death_recorded": ("evidence", "evidence_digest", "capacity", "requester_digest"),
+    "rights.restriction_lifted": _ACT,
+    "rights.restriction_recorded": _ACT,
+    "rights.subject_notified": ("kind", "channel", "notice_time", "evidence_digest"),
     "tenant.created": ("display_name", "time_zone"),
 }
 """Type of entry → the members of the content that it commits to.

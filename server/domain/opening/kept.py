@@ -14,6 +14,7 @@ from server.domain.assistance.contacts import CONTACTS, Contact
 from server.domain.assistance.inquiry import INQUIRIES, Inquiry
 from server.domain.catalogue.instructions import INSTRUCTIONS, Instruction
 from server.domain.consent.consent import ConsentDecision, consents
+from server.domain.consent.standing import Act, acts
 from server.domain.directives.directive import Directive, directives
 from server.domain.disclosure.disclosure import Disclosure, disclosures
 from server.domain.ports import Query
@@ -161,6 +162,19 @@ class Kept:
         }
         yield {**words, "authorised_by": by}, found
 
+    async def act(self, entry: Entry, subject: Subject) -> AsyncIterator[Sources]:
+        """Yield an act, which has the id of its entry and never changes."""
+        table = acts(subject.role)
+        found = await self._ports.reader.get(table, entry.tenant, entry.id, Act)
+        if found is not None:
+            yield (found,)
+
+    async def subject_notice(self, entry: Entry, subject: Subject) -> AsyncIterator[Sources]:
+        """Yield what the person was told about a request."""
+        found = await self._get(requests(subject.role), entry, RightsRequest)
+        for notice in found.notices if found else ():
+            yield (notice,)
+
     async def tenant(self, entry: Entry) -> AsyncIterator[Sources]:
         """Yield a tenant as it is now."""
         yield (await self._rooms.tenants.get(entry.tenant),)
@@ -235,6 +249,7 @@ class Kept:
 ABOUT_SUBJECTS: Mapping[str, Callable[[Kept, Entry, Subject], AsyncIterator[Sources]]] = {
     "consent.granted": Kept.decision,
     "consent.refused": Kept.decision,
+    "consent.signal_recorded": Kept.act,
     "consent.withdrawn": Kept.decision,
     "directive.recorded": Kept.directive,
     "directive.updated": Kept.directive,
@@ -242,10 +257,15 @@ ABOUT_SUBJECTS: Mapping[str, Callable[[Kept, Entry, Subject], AsyncIterator[Sour
     "interaction.recorded": Kept.interaction,
     "record.put": Kept.record,
     "record.updated": Kept.record,
+    "rights.objection_recorded": Kept.act,
+    "rights.objection_withdrawn": Kept.act,
     "rights.request_authorised": Kept.request,
     "rights.request_created": Kept.request,
     "rights.request_refused": Kept.request,
     "subject.death_recorded": Kept.death,
+    "rights.restriction_lifted": Kept.act,
+    "rights.restriction_recorded": Kept.act,
+    "rights.subject_notified": Kept.subject_notice,
 }
 
 ABOUT_NOBODY: Mapping[str, Callable[[Kept, Entry], AsyncIterator[Sources]]] = {

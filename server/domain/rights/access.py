@@ -12,6 +12,7 @@ import msgspec
 
 from server.domain.catalogue.catalogue import LegalBasis
 from server.domain.consent.consent import ConsentDecision, consents
+from server.domain.consent.standing import acts_of
 from server.domain.directives.directive import Directive, history
 from server.domain.disclosure.disclosure import Disclosure, disclosures
 from server.domain.disclosure.recipients import PLATFORM, RECIPIENTS, Recipient
@@ -48,6 +49,7 @@ _ABOUT = {
     "controller": "who decides on the processing; we are its processor where our_role says so",
     "subject": "who this is about: the controller's id of the person and our pseudonym of it",
     "consents": "every decision on consent that was ever recorded, oldest first (Art. 7(1))",
+    "objections_and_restrictions": "what stood or stands against processing (Art. 18, 21)",
     "disclosures": "to whom data was given, when, for what (Art. 15(1)(c))",
     "directives": "what the person wants, and wanted before, to happen with the data after death",
     "requests": "the requests made under data protection law, with the person's own words",
@@ -143,6 +145,7 @@ class AccessDocument:
         yield msgspec.json.encode(await self._head()).removesuffix(b"}")
         lists = {
             "consents": self._consents(),
+            "objections_and_restrictions": self._acts(),
             "disclosures": self._disclosures(),
             "directives": self._told_directives(),
             "requests": self._requests(),
@@ -263,6 +266,18 @@ class AccessDocument:
                 "locale": decision.locale or None,
                 "method": decision.method or None,
                 "generation": decision.generation,
+            }
+
+    async def _acts(self) -> AsyncIterator[dict[str, Any]]:
+        async for act in acts_of(self._ports.reader, self._subject):
+            yield {
+                "kind": act.kind,
+                "time": act.time,
+                "record_time": act.record_time,
+                "purposes": [f"purposes/{id}" for id in act.purposes] or None,
+                "direct_marketing": act.direct_marketing,
+                "ground": act.ground or None,
+                "request": act.cause or None,
             }
 
     async def _disclosures(self) -> AsyncIterator[dict[str, Any]]:

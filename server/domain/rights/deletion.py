@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from server.domain.consent.standing import acts
 from server.domain.disclosure.disclosure import Disclosure, disclosures
 from server.domain.errors import SubjectNotFoundError
 from server.domain.ports import Query
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from server.domain.subject import Subject
     from server.domain.values import SubjectId
 
-PURGED = (records, exports, interactions)
+PURGED = (records, exports, interactions, acts)
 """The tables whose documents are deleted after an erasure."""
 
 _BATCH = 200

@@ -58,6 +58,8 @@ class Erasure:
         key_digest: SHA-256 of the wrapped key that was destroyed, 64 hexadecimal digits. It
             tells which key that was, and opens nothing.
         begin_time: when the life began that ended; what was allowed in it can be asked for.
+        opposed_since: since when something stood in it against processing besides consent, of which
+            no history is kept after its end.
         cause: the resource that it was done for, such as a request or a sweep.
         record_count: records whose ciphertext has been deleted so far.
     """
@@ -72,6 +74,7 @@ class Erasure:
     entry: str
     key_digest: str
     begin_time: datetime | None = None
+    opposed_since: datetime | None = None
     cause: str = ""
     purged: Purged = Purged.NOT_YET
     record_count: int = 0
@@ -158,6 +161,7 @@ class Erasures:
             entry=entry.id,
             key_digest=sha256(subject.key).hexdigest(),
             begin_time=subject.created_time,
+            opposed_since=subject.opposed_since,
             cause=cause,
         )
         tombstone = subject.erased(time=time, entry=entry.id)

@@ -11,6 +11,7 @@ from server.domain.directives.carrying_out import Communication
 from server.domain.errors import CertificateNotFoundError, NotBuiltYetError
 from server.domain.ports import DEFAULT_FRESHNESS
 from server.domain.rights.certificates import Certificate, certificate, certificates
+from server.domain.rights.effects import AT_EXECUTION
 from server.domain.rights.exports import exports
 from server.domain.rights.request import STORE, Cause, Result, RightsRequest, Step
 from server.domain.rights.requests import held_still, is_over, requests
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from server.domain.ledger import Entry
     from server.domain.ports import Freshness, Ports
     from server.domain.rights.access import AccessDocuments
+    from server.domain.rights.effects import Effects
     from server.domain.rights.erasure import Erasures
     from server.domain.rights.exports import Export, Exports
     from server.domain.rights.requests import RightsRequests
     from server.domain.subject import Subject
 
-EXECUTABLE = frozenset({Right.ACCESS, Right.ERASURE})
-"""The rights whose requests callers can make, and have executed, in this version."""
+EXECUTABLE = frozenset({Right.ACCESS, Right.ERASURE, Right.CONSENT_WITHDRAWAL, *AT_EXECUTION})
+"""The rights whose requests can be executed in this version, or are when they are received."""
 
 _COMPLETED = "rights.request_completed"
 _KEY_DESTROYED = "the subject key was destroyed"
@@ -49,6 +51,7 @@ class RightsExecution:
         *,
         erasures: Erasures,
         carrying_out: CarryingOut,
+        effects: Effects,
     ) -> None:
         """Execute *requests* on *ports* with what the other services do."""
         self._ports = ports
@@ -57,6 +60,7 @@ class RightsExecution:
         self._exports = exports
         self._erasures = erasures
         self._carrying_out = carrying_out
+        self._effects = effects
         self._commands = Commands(ports)
 
     async def execute(self, call: Call, *, tenant: str, request: str) -> Committed[RightsRequest]:
@@ -68,6 +72,7 @@ class RightsExecution:
             RightsRequestNotFoundError: the tenant has none with this id.
             IdentityNotVerifiedError, ControllerNotAuthorisedError: it isn't ready.
             IllegalTransitionError: it has ended.
+            PriorNoticeMissingError: the person is to be told before.
         """
         made: list[tuple[Export, int]] = []
 
@@ -89,6 +94,8 @@ class RightsExecution:
                         # That may have taken long: everything is looked at again.
                         return await decide()
                     return await self._answer(call, found, subject, *made[0])
+                case right if right in AT_EXECUTION:
+                    return await self._change_what_stands(call, found, subject)
                 case _:
                     raise NotBuiltYetError(what=f"the execution of {found.right} requests")
 
@@ -143,6 +150,15 @@ class RightsExecution:
         result = Result(STORE, Ending.CONFIRMED, now, record_count=count, detail=_DELETED)
         after = request.executed((result,), time=now)
         return await self._completed(call, after, held_still(subject))
+
+    async def _change_what_stands(
+        self, call: Call, request: RightsRequest, subject: Subject
+    ) -> Decision[RightsRequest]:
+        now = self._ports.clock.now()
+        effect = await self._effects.at_execution(call, request, subject, now=now)
+        result = Result(STORE, Ending.CONFIRMED, now, detail=effect.detail)
+        after = request.executed((result,), time=now)
+        return await self._completed(call, after, *effect.writes, entries=list(effect.entries))
 
     async def _export(
         self, call: Call, request: RightsRequest, subject: Subject

@@ -22,7 +22,17 @@ from server.domain.errors import (
     IllegalTransitionError,
 )
 from server.domain.periods import end_of_period
-from server.domain.rights.terms import Assurance, Capacity, Ending, Ground, IdentityMethod, Right
+from server.domain.rights.terms import (
+    Assurance,
+    Capacity,
+    Channel,
+    Ending,
+    Ground,
+    IdentityMethod,
+    NoticeKind,
+    RestrictionGround,
+    Right,
+)
 from server.domain.values import Role
 
 MONTHS_TO_ANSWER = 1
@@ -103,6 +113,16 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """That the person was told something; `notice_time` None: not recorded yet, now."""
+
+    kind: NoticeKind
+    channel: Channel
+    notice_time: datetime | None = None
+    evidence_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """How sure it is who asked, and what established it; `time` None: not recorded yet."""
 
@@ -144,6 +164,10 @@ class RightsRequest:
         sealed_authorised_by: who instructed for the tenant, under the tenant's key.
         sealed_statement, sealed_instruction, sealed_explanation: words that can be about the
             person, under the subject's key; they go with it.
+        purposes: those that it is about, for objections and withdrawals; none: all.
+        direct_marketing: whether it is an objection to all direct marketing.
+        lift_time: when a restriction is lifted, at the earliest.
+        notices: what the person was told about it, in the order in which it was recorded.
         export: the id of the export that answers it, or "".
         requester: who asked; None: the person.
         categories: those concerned; none: all.
@@ -171,6 +195,11 @@ class RightsRequest:
     ground: Ground | None = None
     end_time: datetime | None = None
     results: tuple[Result, ...] = ()
+    purposes: tuple[str, ...] = ()
+    direct_marketing: bool = False
+    restriction_ground: RestrictionGround | None = None
+    lift_time: datetime | None = None
+    notices: tuple[Notice, ...] = ()
     export: str = ""
     export_expire_time: datetime | None = None
     transitions: tuple[Transition, ...] = ()
@@ -291,6 +320,24 @@ class RightsRequest:
         self.require(Step.SUPERSEDE)
         cause = Cause.DIRECTIVE_ACTIVATED
         return self._moved(State.SUPERSEDED, cause, time, end_time=time, directive=directive)
+
+    def notified(self, notice: Notice) -> RightsRequest:
+        """Return the request with *notice* among what the person was told.
+
+        Raises:
+            IllegalTransitionError: there is nothing of the kind to tell about it.
+        """
+        is_lifting = self.right is Right.LIFTING_OF_RESTRICTION and self.state in OPEN
+        fits = {
+            NoticeKind.RECEIPT: True,
+            NoticeKind.EXTENSION: False,  # Nothing is extended in this version.
+            NoticeKind.OUTCOME: self.state in {State.COMPLETED, State.PARTIALLY_COMPLETED},
+            NoticeKind.REFUSAL: self.state is State.REFUSED,
+            NoticeKind.LIFTING: is_lifting,
+        }
+        if not fits[notice.kind]:
+            raise IllegalTransitionError(state=self.state)
+        return self._next(notices=(*self.notices, notice))
 
     def counted(self, record_count: int) -> RightsRequest:
         """Return the request with the number of records that were destroyed, known afterwards."""

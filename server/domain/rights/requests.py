@@ -22,14 +22,17 @@ from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import committing
 from server.domain.ports import DEFAULT_FRESHNESS, Query
 from server.domain.rights.request import (
+    STORE,
     VERIFIED,
     Identity,
+    Notice,
+    Result,
     RightsRequest,
     State,
     due_time,
     first_state,
 )
-from server.domain.rights.terms import Ground, Right, may_be_refused_on
+from server.domain.rights.terms import Ending, Ground, RestrictionGround, Right, may_be_refused_on
 from server.domain.subject import Subject
 from server.domain.subjects import Subjects, saved, subjects
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from server.domain.change import Committed, Write
     from server.domain.ledger import Entry
     from server.domain.ports import Freshness, Ports
+    from server.domain.rights.effects import Effects
     from server.domain.tenants import Tenants
     from server.domain.values import Role, SubjectId
 
@@ -55,6 +59,10 @@ class NewRequest:
     receive_time: datetime | None = None
     statement: str = ""
     identity: Identity | None = None
+    purposes: tuple[str, ...] = ()
+    direct_marketing: bool = False
+    restriction_ground: RestrictionGround | None = None
+    lift_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +125,9 @@ def held_still(subject: Subject) -> Write:
 class RightsRequests:
     """Receives requests, and records what is decided about them."""
 
-    def __init__(self, ports: Ports, tenants: Tenants) -> None:
-        """Work on *ports*, for *tenants*."""
+    def __init__(self, ports: Ports, tenants: Tenants, effects: Effects) -> None:
+        """Work on *ports*, for *tenants*, with what *effects* do as soon as they are received."""
+        self._effects = effects
         self._ports = ports
         self._tenants = tenants
         self._subjects = Subjects(ports)
@@ -127,8 +136,11 @@ class RightsRequests:
     async def create(self, call: Call, new: NewRequest) -> Committed[RightsRequest]:
         """Receive a request; its clock runs from the time the person asked.
 
+        What takes effect at once is committed with it; if that is all, it is completed.
+
         Raises:
             TenantNotFoundError, SubjectNotFoundError: of the tenant or subject.
+            PurposeNotFoundError, PurposeRoleMismatchError: of a purpose that it names.
             SubjectErasedError: that life of the subject has ended.
             RequestAlreadyOpenError: both this and an open one for the same right are verified.
         """
@@ -152,21 +164,36 @@ class RightsRequests:
                 due_time=due_time(received, tenant.time_zone),
                 time_zone=tenant.time_zone,
                 identity=replace(new.identity, time=now) if new.identity else None,
+                purposes=new.purposes,
+                direct_marketing=new.direct_marketing,
+                restriction_ground=new.restriction_ground,
+                lift_time=new.lift_time,
             )
+            await self._effects.require_purposes(request)
+            effect = await self._effects.at_once(call, request, subject, now=now)
+            if effect is not None and effect.is_whole:
+                request = replace(request, state=State.IN_PROGRESS)
             sealed = await self._sealed(subject, request, "statement", new.statement)
             entry = self.entry(call, request, "rights.request_created", now)
             said = {"statement": new.statement}
             entry = await committing(self._ports.keyring, entry, said, request, subject=subject)
             request = replace(request, sealed_statement=sealed).received().entered(entry.id)
-            writes: list[Write] = [Insert(requests(request.role), request)]
-            if request.identity is not None:
+            entries = [entry, *(effect.entries if effect else ())]
+            if effect is not None and effect.is_whole:
+                result = Result(STORE, Ending.CONFIRMED, now, detail=effect.detail)
+                # It is stored for the first time as it is now.
+                request = replace(request.executed((result,), time=now), version=1)
+                completed = self.entry(call, request, "rights.request_completed", now)
+                request = request.entered(completed.id)
+                entries.append(completed)
+            elif request.identity is not None:
                 await self._require_alone(request)
+            writes: list[Write] = [Insert(requests(request.role), request)]
+            if effect is not None:
+                writes += effect.writes
+            elif request.identity is not None:
                 writes.append(held_still(subject))
-            return Decision(
-                writes=writes,
-                entries=(entry,),
-                outcome=request,
-            )
+            return Decision(writes=writes, entries=entries, outcome=request)
 
         return await self._commands.run(call, new.who.tenant, RightsRequest, decide)
 
@@ -248,6 +275,27 @@ class RightsRequests:
         async def step(found: RightsRequest, now: datetime) -> Decision[RightsRequest]:
             after = found.withdrawn(time=now)
             return await self._decided(call, after, "rights.request_withdrawn", now)
+
+        return await self._take(call, tenant, request, step)
+
+    async def notify(
+        self, call: Call, *, tenant: str, request: str, notice: Notice
+    ) -> Committed[RightsRequest]:
+        """Record that the person was told about *request* (Art. 12(3), (4), 18(3)).
+
+        Raises:
+            RightsRequestNotFoundError: the tenant has none with this id.
+            IllegalTransitionError: there is nothing of the kind to tell about it.
+        """
+
+        async def step(found: RightsRequest, now: datetime) -> Decision[RightsRequest]:
+            told = replace(notice, notice_time=notice.notice_time or now)
+            after = found.notified(told)
+            entry = self.entry(call, after, "rights.subject_notified", now)
+            subject = await self.subject_of(after)
+            if not is_over(after, subject):
+                entry = await committing(self._ports.keyring, entry, told, subject=subject)
+            return Decision((Replace(requests(after.role), after),), (entry,), after)
 
         return await self._take(call, tenant, request, step)
 

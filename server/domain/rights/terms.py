@@ -23,6 +23,35 @@ class Right(StrEnum):
     COMMUNICATION = "communication"
 
 
+class RestrictionGround(StrEnum):
+    """What makes a restriction lawful to ask for (Art. 18(1))."""
+
+    ACCURACY_CONTESTED = "accuracy_contested"
+    UNLAWFUL_PROCESSING = "unlawful_processing"
+    LEGAL_CLAIMS = "legal_claims"
+    OBJECTION_PENDING = "objection_pending"
+
+
+class NoticeKind(StrEnum):
+    """What a person is told about a request."""
+
+    RECEIPT = "receipt"
+    EXTENSION = "extension"
+    OUTCOME = "outcome"
+    REFUSAL = "refusal"
+    LIFTING = "lifting"
+
+
+class Channel(StrEnum):
+    """A way to reach a person."""
+
+    EMAIL = "email"
+    SMS = "sms"
+    CONVERSATION = "conversation"
+    POST = "post"
+    PLATFORM = "platform"
+
+
 class Assurance(StrEnum):
     """How sure the platform is of who asked."""
 

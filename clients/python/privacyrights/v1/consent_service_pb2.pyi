@@ -165,9 +165,12 @@ class _VerdictReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verdict
     VERDICT_REASON_PURPOSE_ROLE_MISMATCH: _VerdictReason.ValueType  # 16
     """Not allowed: the purpose belongs to the other role."""
     VERDICT_REASON_HISTORY_MISSING: _VerdictReason.ValueType  # 17
-    """Not allowed, as far as can be told: the question is about a past moment, and of what decided
-    then – an objection, a restriction – only the present state is kept.
+    """Not allowed, as far as can be told: the question is about a past moment of a life that has ended,
+    and something stood against processing in it – an objection, a restriction – of which no history
+    is kept after its end.
     """
+    VERDICT_REASON_CATEGORY_NOT_IN_PURPOSE: _VerdictReason.ValueType  # 18
+    """Not allowed: a category that was asked about isn't one that the purpose needs."""
 
 class VerdictReason(_VerdictReason, metaclass=_VerdictReasonEnumTypeWrapper):
     """Why a verdict is what it is."""
@@ -209,9 +212,12 @@ VERDICT_REASON_PURPOSE_RETIRED: VerdictReason.ValueType  # 15
 VERDICT_REASON_PURPOSE_ROLE_MISMATCH: VerdictReason.ValueType  # 16
 """Not allowed: the purpose belongs to the other role."""
 VERDICT_REASON_HISTORY_MISSING: VerdictReason.ValueType  # 17
-"""Not allowed, as far as can be told: the question is about a past moment, and of what decided
-then – an objection, a restriction – only the present state is kept.
+"""Not allowed, as far as can be told: the question is about a past moment of a life that has ended,
+and something stood against processing in it – an objection, a restriction – of which no history
+is kept after its end.
 """
+VERDICT_REASON_CATEGORY_NOT_IN_PURPOSE: VerdictReason.ValueType  # 18
+"""Not allowed: a category that was asked about isn't one that the purpose needs."""
 Global___VerdictReason: _TypeAlias = VerdictReason  # noqa: Y015
 
 class _PrivacySignal:
@@ -855,14 +861,15 @@ class CheckProcessingRequest(_message.Message):
         """Optional. Asks about a past moment ("was this allowed on 3 March?"), not in the future; default:
         now. The verdict is the one that a check at that moment was answered: what was recorded later
         doesn't count, whenever it was decided. The catalogue, the tenant's instructions, the subject's
-        life and its decisions are those of then, also after an erasure. Where that isn't enough, the
-        reason is `VERDICT_REASON_HISTORY_MISSING`.
+        life, its decisions, objections and restrictions are those of then. After an erasure the last two
+        are gone, and the reason is `VERDICT_REASON_HISTORY_MISSING` from when the first was recorded.
         """
 
     @_builtins.property
     def categories(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Optional. Only these categories of data, at most 100; default: all that the purpose needs.
-        Format: `categories/{category}`.
+        """Optional. Only these categories of data, at most 100: the tenant must have instructed each that
+        needs it, and consent must be explicit if one of them is special (Art. 9). Default: what the
+        purpose needs; of that, what wasn't instructed isn't to be used. Format: `categories/{category}`.
         """
 
     def __init__(

@@ -178,7 +178,9 @@ class ConsentServiceServicer:
 
     def RecordPrivacySignal(self, request, context):
         """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)),
-        or that the person switched it off again.
+        or that the person switched it off again: to every purpose, now and later, that rests on
+        legitimate interests or a public task, or is direct marketing. Repeating what stands records
+        nothing. That it is on always counts; that it was switched off, only if that was later.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, TENANT_NOT_FOUND.
@@ -231,7 +233,7 @@ class ConsentServiceServicer:
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
         - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`.
         - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND: there is, or was then, no such purpose.
-        - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
+        - NOT_FOUND, CATEGORY_NOT_FOUND: there is, or was then, no such category.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

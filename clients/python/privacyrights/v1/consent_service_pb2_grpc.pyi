@@ -91,7 +91,9 @@ class ConsentServiceStub:
     """
     RecordPrivacySignal: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.RecordPrivacySignalRequest, _consent_service_pb2.RecordPrivacySignalResponse]
     """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)),
-    or that the person switched it off again.
+    or that the person switched it off again: to every purpose, now and later, that rests on
+    legitimate interests or a public task, or is direct marketing. Repeating what stands records
+    nothing. That it is on always counts; that it was switched off, only if that was later.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, TENANT_NOT_FOUND.
@@ -128,7 +130,7 @@ class ConsentServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`.
     - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND: there is, or was then, no such purpose.
-    - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
+    - NOT_FOUND, CATEGORY_NOT_FOUND: there is, or was then, no such category.
     """
     BatchCheckProcessing: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.BatchCheckProcessingRequest, _consent_service_pb2.BatchCheckProcessingResponse]
     """Answers up to 1,000 checks of one tenant and role, each with its own verdict or failure, in the
@@ -223,7 +225,9 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """
     RecordPrivacySignal: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.RecordPrivacySignalRequest, _consent_service_pb2.RecordPrivacySignalResponse]  # type: ignore[assignment]
     """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)),
-    or that the person switched it off again.
+    or that the person switched it off again: to every purpose, now and later, that rests on
+    legitimate interests or a public task, or is direct marketing. Repeating what stands records
+    nothing. That it is on always counts; that it was switched off, only if that was later.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, TENANT_NOT_FOUND.
@@ -260,7 +264,7 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
     - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`.
     - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND: there is, or was then, no such purpose.
-    - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
+    - NOT_FOUND, CATEGORY_NOT_FOUND: there is, or was then, no such category.
     """
     BatchCheckProcessing: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.BatchCheckProcessingRequest, _consent_service_pb2.BatchCheckProcessingResponse]  # type: ignore[assignment]
     """Answers up to 1,000 checks of one tenant and role, each with its own verdict or failure, in the
@@ -382,7 +386,9 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.RecordPrivacySignalResponse, _abc.Awaitable[_consent_service_pb2.RecordPrivacySignalResponse]]:
         """Records a browser's privacy signal, such as Global Privacy Control, as an objection (Art. 21(5)),
-        or that the person switched it off again.
+        or that the person switched it off again: to every purpose, now and later, that rests on
+        legitimate interests or a public task, or is direct marketing. Repeating what stands records
+        nothing. That it is on always counts; that it was switched off, only if that was later.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE; NOT_FOUND, TENANT_NOT_FOUND.
@@ -443,7 +449,7 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, FIELD_INVALID / CONSISTENCY_TOKEN_INVALID.
         - INVALID_ARGUMENT, TIME_IN_FUTURE: of `as_of_time`.
         - NOT_FOUND, TENANT_NOT_FOUND / PURPOSE_NOT_FOUND: there is, or was then, no such purpose.
-        - NOT_FOUND, CATEGORY_NOT_FOUND: of `categories`, which isn't built yet.
+        - NOT_FOUND, CATEGORY_NOT_FOUND: there is, or was then, no such category.
         """
 
     @_abc_1.abstractmethod

@@ -946,6 +946,7 @@ class RightsRequest(_message.Message):
     LAST_REMINDER_TIME_FIELD_NUMBER: _builtins.int
     ESCALATE_TIME_FIELD_NUMBER: _builtins.int
     DIRECTIVE_FIELD_NUMBER: _builtins.int
+    DIRECT_MARKETING_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name. Format: `tenants/{tenant}/rightsRequests/{request}`."""
     role: _types_pb2.Role.ValueType
@@ -972,6 +973,8 @@ class RightsRequest(_message.Message):
     """The directive that it carries out, or that superseded it. Format:
     `tenants/{tenant}/directives/{directive}`.
     """
+    direct_marketing: _builtins.bool
+    """True: an objection to all direct marketing."""
     @_builtins.property
     def receive_time(self) -> _timestamp_pb2.Timestamp:
         """When it was received: the clock's beginning."""
@@ -1084,10 +1087,11 @@ class RightsRequest(_message.Message):
         last_reminder_time: _timestamp_pb2.Timestamp | None = ...,
         escalate_time: _timestamp_pb2.Timestamp | None = ...,
         directive: _builtins.str = ...,
+        direct_marketing: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["due_time", b"due_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "export_expire_time", b"export_expire_time", "extension", b"extension", "identity", b"identity", "identity_due_time", b"identity_due_time", "last_reminder_time", b"last_reminder_time", "lift_time", b"lift_time", "receive_time", b"receive_time", "requester", b"requester"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorised_by", b"authorised_by", "categories", b"categories", "directive", b"directive", "due_time", b"due_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "export_expire_time", b"export_expire_time", "extension", b"extension", "generation", b"generation", "identity", b"identity", "identity_due_time", b"identity_due_time", "kind", b"kind", "last_reminder_time", b"last_reminder_time", "lift_time", b"lift_time", "name", b"name", "outcomes", b"outcomes", "pauses", b"pauses", "purposes", b"purposes", "receive_time", b"receive_time", "recipient_notifications", b"recipient_notifications", "refusals", b"refusals", "reminder_count", b"reminder_count", "requester", b"requester", "restriction_ground", b"restriction_ground", "role", b"role", "state", b"state", "subject_notices", b"subject_notices", "subject_reference", b"subject_reference", "time_zone", b"time_zone", "transitions", b"transitions", "working_day_rule", b"working_day_rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorised_by", b"authorised_by", "categories", b"categories", "direct_marketing", b"direct_marketing", "directive", b"directive", "due_time", b"due_time", "end_time", b"end_time", "escalate_time", b"escalate_time", "export_expire_time", b"export_expire_time", "extension", b"extension", "generation", b"generation", "identity", b"identity", "identity_due_time", b"identity_due_time", "kind", b"kind", "last_reminder_time", b"last_reminder_time", "lift_time", b"lift_time", "name", b"name", "outcomes", b"outcomes", "pauses", b"pauses", "purposes", b"purposes", "receive_time", b"receive_time", "recipient_notifications", b"recipient_notifications", "refusals", b"refusals", "reminder_count", b"reminder_count", "requester", b"requester", "restriction_ground", b"restriction_ground", "role", b"role", "state", b"state", "subject_notices", b"subject_notices", "subject_reference", b"subject_reference", "time_zone", b"time_zone", "transitions", b"transitions", "working_day_rule", b"working_day_rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1117,7 +1121,9 @@ class CreateRightsRequestRequest(_message.Message):
     statement: _builtins.str
     """Optional. The person's own words, at most 5,000 characters; kept under the subject's key."""
     direct_marketing: _builtins.bool
-    """True, for an objection: to all direct marketing, now and later. It is absolute (Art. 21(2), (3))."""
+    """True, for an objection: to all direct marketing, now and later. It is absolute (Art. 21(2), (3)).
+    `purposes` must be empty then.
+    """
     restriction_ground: Global___RestrictionGround.ValueType
     """Required for a restriction. Why."""
     request_id: _builtins.str
@@ -1156,7 +1162,9 @@ class CreateRightsRequestRequest(_message.Message):
 
     @_builtins.property
     def lift_time(self) -> _timestamp_pb2.Timestamp:
-        """Required for a lifting. When, at the earliest; the person is to be told before."""
+        """Required for a lifting. When, at the earliest; in the future, since the person is to be told
+        before. What was restricted after the request was made is not lifted by it.
+        """
 
     def __init__(
         self,

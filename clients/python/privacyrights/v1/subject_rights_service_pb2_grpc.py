@@ -34,7 +34,9 @@ class SubjectRightsServiceStub:
     `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
     `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
     `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
-    `rights.request_expired`, `rights.request_superseded`.
+    `rights.request_expired`, `rights.request_superseded`, `rights.subject_notified`,
+    `rights.objection_recorded`, `rights.objection_withdrawn`, `rights.restriction_recorded`,
+    `rights.restriction_lifted`.
     """
 
     def __init__(self, channel):
@@ -154,17 +156,25 @@ class SubjectRightsServiceServicer:
     `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
     `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
     `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
-    `rights.request_expired`, `rights.request_superseded`.
+    `rights.request_expired`, `rights.request_superseded`, `rights.subject_notified`,
+    `rights.objection_recorded`, `rights.objection_withdrawn`, `rights.restriction_recorded`,
+    `rights.restriction_lifted`.
     """
 
     def CreateRightsRequest(self, request, context):
         """Receives a request. Its clock begins with `receive_time`: one calendar month in the tenant's
         time zone (Art. 12(3)). Only verified requests stand in each other's way.
 
+        An objection to direct marketing (Art. 21(3)) and a withdrawal of consent (Art. 7(3)) take effect
+        at once, whoever asks and whoever is the controller; if they are all that was asked for, the
+        request is completed with its receipt, and nothing is left that could be refused. Of an objection
+        to more, the rest waits for its execution.
+
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        - NOT_FOUND, PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND: of fields that aren't built yet.
+        - NOT_FOUND, PURPOSE_NOT_FOUND; FAILED_PRECONDITION, PURPOSE_ROLE_MISMATCH: of `purposes`.
+        - NOT_FOUND, CATEGORY_NOT_FOUND: of fields that aren't built yet.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
         - FAILED_PRECONDITION, SUBJECT_ERASED.
@@ -312,7 +322,8 @@ class SubjectRightsServiceServicer:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION.
-        - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, which isn't built yet.
+        - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, and the person wasn't
+        told so by a notice of this request, or its `lift_time` hasn't come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -537,7 +548,9 @@ class SubjectRightsService:
     `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
     `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
     `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
-    `rights.request_expired`, `rights.request_superseded`.
+    `rights.request_expired`, `rights.request_superseded`, `rights.subject_notified`,
+    `rights.objection_recorded`, `rights.objection_withdrawn`, `rights.restriction_recorded`,
+    `rights.restriction_lifted`.
     """
 
     @staticmethod

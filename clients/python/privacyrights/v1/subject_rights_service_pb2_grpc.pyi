@@ -35,7 +35,9 @@ class SubjectRightsServiceStub:
     `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
     `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
     `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
-    `rights.request_expired`, `rights.request_superseded`.
+    `rights.request_expired`, `rights.request_superseded`, `rights.subject_notified`,
+    `rights.objection_recorded`, `rights.objection_withdrawn`, `rights.restriction_recorded`,
+    `rights.restriction_lifted`.
     """
 
     @_typing.overload
@@ -46,10 +48,16 @@ class SubjectRightsServiceStub:
     """Receives a request. Its clock begins with `receive_time`: one calendar month in the tenant's
     time zone (Art. 12(3)). Only verified requests stand in each other's way.
 
+    An objection to direct marketing (Art. 21(3)) and a withdrawal of consent (Art. 7(3)) take effect
+    at once, whoever asks and whoever is the controller; if they are all that was asked for, the
+    request is completed with its receipt, and nothing is left that could be refused. Of an objection
+    to more, the rest waits for its execution.
+
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    - NOT_FOUND, PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND: of fields that aren't built yet.
+    - NOT_FOUND, PURPOSE_NOT_FOUND; FAILED_PRECONDITION, PURPOSE_ROLE_MISMATCH: of `purposes`.
+    - NOT_FOUND, CATEGORY_NOT_FOUND: of fields that aren't built yet.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
     - FAILED_PRECONDITION, SUBJECT_ERASED.
@@ -153,7 +161,8 @@ class SubjectRightsServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION.
-    - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, which isn't built yet.
+    - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, and the person wasn't
+      told so by a notice of this request, or its `lift_time` hasn't come.
     """
     ExtendRightsRequest: _grpc.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ExtendRightsRequestRequest, _subject_rights_service_pb2.ExtendRightsRequestResponse]
     """Extends the clock once, by at most two months, with a reason given within the first (Art. 12(3)).
@@ -233,7 +242,9 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
     `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
     `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
-    `rights.request_expired`, `rights.request_superseded`.
+    `rights.request_expired`, `rights.request_superseded`, `rights.subject_notified`,
+    `rights.objection_recorded`, `rights.objection_withdrawn`, `rights.restriction_recorded`,
+    `rights.restriction_lifted`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -241,10 +252,16 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     """Receives a request. Its clock begins with `receive_time`: one calendar month in the tenant's
     time zone (Art. 12(3)). Only verified requests stand in each other's way.
 
+    An objection to direct marketing (Art. 21(3)) and a withdrawal of consent (Art. 7(3)) take effect
+    at once, whoever asks and whoever is the controller; if they are all that was asked for, the
+    request is completed with its receipt, and nothing is left that could be refused. Of an objection
+    to more, the rest waits for its execution.
+
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
     - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-    - NOT_FOUND, PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND: of fields that aren't built yet.
+    - NOT_FOUND, PURPOSE_NOT_FOUND; FAILED_PRECONDITION, PURPOSE_ROLE_MISMATCH: of `purposes`.
+    - NOT_FOUND, CATEGORY_NOT_FOUND: of fields that aren't built yet.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
     - FAILED_PRECONDITION, SUBJECT_ERASED.
@@ -348,7 +365,8 @@ class SubjectRightsServiceAsyncStub(SubjectRightsServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
     - ALREADY_EXISTS, REQUEST_ID_REUSED.
     - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION.
-    - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, which isn't built yet.
+    - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, and the person wasn't
+      told so by a notice of this request, or its `lift_time` hasn't come.
     """
     ExtendRightsRequest: _aio.UnaryUnaryMultiCallable[_subject_rights_service_pb2.ExtendRightsRequestRequest, _subject_rights_service_pb2.ExtendRightsRequestResponse]  # type: ignore[assignment]
     """Extends the clock once, by at most two months, with a reason given within the first (Art. 12(3)).
@@ -427,7 +445,9 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
     `rights.controller_reminded`, `rights.controller_silent`, `rights.request_due_soon`,
     `rights.request_overdue`, `rights.request_extended`, `rights.notice_due`,
     `rights.request_completed`, `rights.request_refused`, `rights.request_withdrawn`,
-    `rights.request_expired`, `rights.request_superseded`.
+    `rights.request_expired`, `rights.request_superseded`, `rights.subject_notified`,
+    `rights.objection_recorded`, `rights.objection_withdrawn`, `rights.restriction_recorded`,
+    `rights.restriction_lifted`.
     """
 
     @_abc_1.abstractmethod
@@ -439,10 +459,16 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Receives a request. Its clock begins with `receive_time`: one calendar month in the tenant's
         time zone (Art. 12(3)). Only verified requests stand in each other's way.
 
+        An objection to direct marketing (Art. 21(3)) and a withdrawal of consent (Art. 7(3)) take effect
+        at once, whoever asks and whoever is the controller; if they are all that was asked for, the
+        request is completed with its receipt, and nothing is left that could be refused. Of an objection
+        to more, the rest waits for its execution.
+
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / TIME_IN_FUTURE.
         - NOT_FOUND, TENANT_NOT_FOUND / SUBJECT_NOT_FOUND.
-        - NOT_FOUND, PURPOSE_NOT_FOUND / CATEGORY_NOT_FOUND: of fields that aren't built yet.
+        - NOT_FOUND, PURPOSE_NOT_FOUND; FAILED_PRECONDITION, PURPOSE_ROLE_MISMATCH: of `purposes`.
+        - NOT_FOUND, CATEGORY_NOT_FOUND: of fields that aren't built yet.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - ALREADY_EXISTS, REQUEST_ALREADY_OPEN: a verified one of the same kind is open.
         - FAILED_PRECONDITION, SUBJECT_ERASED.
@@ -612,7 +638,8 @@ class SubjectRightsServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, RIGHTS_REQUEST_NOT_FOUND.
         - ALREADY_EXISTS, REQUEST_ID_REUSED.
         - FAILED_PRECONDITION, IDENTITY_NOT_VERIFIED / CONTROLLER_NOT_AUTHORISED / ILLEGAL_TRANSITION.
-        - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, which isn't built yet.
+        - FAILED_PRECONDITION, PRIOR_NOTICE_MISSING: a restriction is to be lifted, and the person wasn't
+          told so by a notice of this request, or its `lift_time` hasn't come.
         """
 
     @_abc_1.abstractmethod
