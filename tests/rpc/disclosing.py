@@ -57,6 +57,12 @@ async def _refused_requests(world: World) -> Json:
     }
 
 
+async def _directives(world: World) -> Json:
+    wish = await CASES["DirectiveService/RecordDirective"](world)
+    await world.call("DirectiveService/RecordDirective", wish)
+    return {"subject": wish["subject"], "reason": REASON}
+
+
 async def _acknowledged(world: World) -> Json:
     given = await CASES["BreachService/AcknowledgeNotice"](world)
     await world.call("BreachService/AcknowledgeNotice", given)
@@ -116,6 +122,11 @@ READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
         "instruction.listed",
         _after("CatalogueService/RecordInstruction", _list),
     ),
+    "DirectiveService/GetDirective": (
+        "directive.read",
+        CASES["DirectiveService/GetDirective"],
+    ),
+    "DirectiveService/ListDirectives": ("directive.listed", _directives),
     "DisclosureService/GetDisclosure": ("disclosure.read", _disclosure),
     "DisclosureService/ListDisclosures": ("disclosure.listed", _disclosures),
     "RecordsService/ReadRecords": ("record.read", CASES["RecordsService/ReadRecords"]),
@@ -129,9 +140,16 @@ READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
 """Readings that give out what is kept sealed → the type of entry that must be written before, and
 what makes a request of it that is answered with something personal."""
 
-OF_NOTICES = frozenset({"BreachService/GetNotice", "BreachService/ListNotices"})
-"""Readings that need no reason: a tenant is told of a breach so that it acts (Art. 33(2)), and the
-only person named is whoever acknowledged that for it."""
+WITHOUT_REASON = frozenset(
+    {
+        "BreachService/GetNotice",
+        "BreachService/ListNotices",
+        "CatalogueService/ExportProcessingActivities",
+    }
+)
+"""Readings that need no reason. A tenant is told of a breach so that it acts (Art. 33(2)), and the
+only person named is whoever acknowledged that for it; a record of processing activities must
+name the contacts of controller and processor, whatever it is read for (Art. 30(1)(a), (2)(a))."""
 
 CHANGES = frozenset(
     {
@@ -145,8 +163,9 @@ CHANGES = frozenset(
 )
 """Changes that are answered with the words that they concern: the change's own entry is there."""
 
-WATCHED = frozenset({"BreachService/WatchNotices"})
-"""Streams that never end: `Notices` tells of each notice as ListNotices does."""
+WATCHED = frozenset({"BreachService/WatchNotices", "ConsentService/WatchInvalidations"})
+"""Streams that never end: `Notices` tells of each notice as ListNotices does, and invalidations
+have a reference and a purpose, nothing else."""
 
 NOTHING: Mapping[str, frozenset[str]] = {
     "by reference only: what is in force, decided or due, which every check needs": frozenset(
@@ -154,7 +173,6 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "AuditService/VerifyDeletion",
             "ConsentService/BatchCheckProcessing",
             "ConsentService/CheckProcessing",
-            "ConsentService/WatchInvalidations",
             "ConsentService/GetConsentDecision",
             "ConsentService/GetConsentReceipt",
             "ConsentService/ListConsentDecisions",
@@ -232,6 +250,10 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "ConsentService/RecordConsent",
             "ConsentService/RecordCookieChoices",
             "ConsentService/WithdrawAllConsents",
+            "DirectiveService/ActivateDirectives",
+            "DirectiveService/RecordDirective",
+            "DirectiveService/RevokeDirective",
+            "DirectiveService/UpdateDirective",
             "DisclosureService/CreateRecipient",
             "DisclosureService/RecordDisclosure",
             "RecordsService/BatchPutRecords",

@@ -20,7 +20,7 @@ from server.domain.ports import Committer
 from server.settings import Settings
 from tests.rpc.cases import CASES
 from tests.rpc.contract import methods
-from tests.rpc.disclosing import CHANGES, NOTHING, OF_NOTICES, READINGS, WATCHED
+from tests.rpc.disclosing import CHANGES, NOTHING, READINGS, WATCHED, WITHOUT_REASON
 from tests.rpc.people import new_id
 from tests.rpc.small_server import small_server
 from tests.rpc.wire import refused, responses
@@ -130,7 +130,7 @@ async def assert_told(
     assert {type} == set(await types(ledger, world.tenant, caller))
 
 
-@pytest.mark.parametrize("rpc", sorted(READINGS.keys() - OF_NOTICES))
+@pytest.mark.parametrize("rpc", sorted(READINGS.keys() - WITHOUT_REASON))
 async def test_a_reading_states_its_reason(
     world: World, channel: grpc.aio.Channel, rpc: str
 ) -> None:
