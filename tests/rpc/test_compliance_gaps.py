@@ -192,7 +192,8 @@ async def test_undocumented_instruction(
     since = clock.advance(timedelta(hours=1))
     known = catalogues.current.categories["profile"]
     needing = replace(known, requires_instruction=True, effective_time=since)
-    catalogues.current = replace(catalogues.current, categories={"profile": needing})
+    changed = replace(catalogues.current, categories={"profile": needing})
+    catalogues._line = replace(catalogues._line, stored=changed)  # noqa: SLF001 – there is no other way to a catalogue of one's own
     found = ComplianceGaps(ports, tenants, catalogues, Contacts(ports, tenants))
     call = Call("test", "Tests/Gaps", request_id=new_id(), content=b"")
     id = tenant.removeprefix("tenants/")
