@@ -193,7 +193,7 @@ async def test_undocumented_instruction(
     known = catalogues.current.categories["profile"]
     needing = replace(known, requires_instruction=True, effective_time=since)
     changed = replace(catalogues.current, categories={"profile": needing})
-    catalogues._line = replace(catalogues._line, stored=changed)  # noqa: SLF001 – there is no other way to a catalogue of one's own
+    catalogues._line = replace(catalogues._line, catalogues=(changed,))  # a catalogue of its own
     found = ComplianceGaps(ports, tenants, catalogues, Contacts(ports, tenants))
     call = Call("test", "Tests/Gaps", request_id=new_id(), content=b"")
     id = tenant.removeprefix("tenants/")
