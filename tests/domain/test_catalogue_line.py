@@ -40,6 +40,22 @@ def test_each_catalogue_is_in_force_from_its_moment_on() -> None:
     assert ["first"] == [each.change for each in line.due(NOW + DAY)]
 
 
+def test_a_purpose_changes_with_what_verdicts_on_it_rest_on() -> None:
+    """It changes next when it, or a category of it, does; what concerns others is passed over."""
+    base = stored()
+    other = Proposal(purposes=(purpose(id="other"),))
+    retiring = Proposal(retired_categories=("profile",))
+    elsewhere = Scheduled("other", NOW + DAY, other, base.bases(other))
+    of_category = Scheduled("category", NOW + 2 * DAY, retiring, base.bases(retiring))
+    of_itself = reworded("itself", 3, base)
+    line = line_of(Head(HEAD, "", 1, 7), base, [elsewhere, of_category, of_itself])
+
+    found = [line.next_change_of("customise", NOW + day * DAY) for day in range(4)]
+
+    assert [NOW + 2 * DAY, NOW + 2 * DAY, NOW + 3 * DAY, None] == found
+    assert NOW + DAY == line.next_change_of("other", NOW)
+
+
 def test_outdated_base_is_noticed() -> None:
     """What was proposed before another change of the same thing doesn't undo that unseen."""
     base = stored()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.domain.catalogue.catalogue import LegalBasis
-from server.domain.consent.processing import VerdictReason, judge
+from server.domain.consent.processing import VerdictReason, ending, judge
 from server.domain.consent.standing import EVERY_PURPOSE
 from server.domain.errors import ProcessingNotAllowedError
 from server.domain.subject import Choice
@@ -180,3 +180,18 @@ def test_verdict_expires_with_the_consent_that_it_rests_on(
     found = judge(purpose(), catalogue(), who, Role.PROCESSOR, NOW, instructed=("profile",))
 
     assert (end if expires else None) == found.expire_time
+
+
+@pytest.mark.parametrize(
+    ("expires", "scheduled", "ends"), [(None, 2, 2), (1, 2, 1), (2, 1, 1), (1, None, 1)]
+)
+def test_a_verdict_ends_with_the_first_of_what_ends_it(
+    expires: int | None, scheduled: int | None, ends: int
+) -> None:
+    """Its consent and a change of the catalogue: whichever comes first."""
+    consent, change = (None if n is None else NOW + timedelta(days=n) for n in (expires, scheduled))
+    who = person(consents={"customise": state(expire_time=consent)})
+
+    found = judge(purpose(), catalogue(), who, Role.PROCESSOR, NOW, instructed=("profile",))
+
+    assert NOW + timedelta(days=ends) == ending(found, change).expire_time

@@ -57,12 +57,13 @@ class KnownCatalogues:
         # Most often nothing is scheduled; then the time need not be asked for.
         return line.at(self._ports.clock.now()) if line.scheduled else line.stored
 
-    @property
-    def next_change_time(self) -> datetime | None:
-        """When the next catalogue that is known of takes effect; None: none is scheduled."""
-        now = self._ports.clock.now()
-        times = (each.effective_time for each in self._line.scheduled)
-        return next((time for time in times if time > now), None)
+    def as_of(self, now: datetime) -> Catalogue:
+        """Return the catalogue in force at *now*, a moment that has just been."""
+        return self._line.at(now)
+
+    def next_change_of(self, purpose: str, now: datetime) -> datetime | None:
+        """Return when what is scheduled changes verdicts on *purpose* after *now*; None: never."""
+        return self._line.next_change_of(purpose, now)
 
     async def refresh(self) -> None:
         """Read the newest catalogue and what is scheduled, if either has changed."""

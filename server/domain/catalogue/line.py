@@ -97,6 +97,19 @@ class Line:
         """Return what has taken effect by *now* and isn't stored so yet."""
         return tuple(each for each in self.scheduled if each.effective_time <= now)
 
+    def next_change_of(self, purpose: str, now: datetime) -> datetime | None:
+        """Return when *purpose*, or a category that it needs, is next changed after *now*.
+
+        None: nothing is scheduled that changes what verdicts on it rest on.
+        """
+        if not self.scheduled:
+            return None
+        present = _basis(self.at(now), purpose)
+        for each, catalogue in zip(self.scheduled, self.catalogues[1:], strict=True):
+            if each.effective_time > now and _basis(catalogue, purpose) != present:
+                return each.effective_time
+        return None
+
     def with_change(self, new: Scheduled) -> tuple[tuple[Scheduled, ...], str | None]:
         """Return the schedule with *new*, and where it contradicts itself, if it does."""
         scheduled = tuple(
@@ -108,6 +121,12 @@ class Line:
         for index in range(len(self.scheduled), 0, -1):
             if self.scheduled[index - 1].effective_time <= moment:
                 yield self.catalogues[index]
+
+
+def _basis(catalogue: Catalogue, purpose: str) -> Sequence[object]:
+    """Return what verdicts on *purpose* rest on, of all that *catalogue* has."""
+    found = catalogue.purposes.get(purpose)
+    return (found, *(catalogue.categories.get(id) for id in (found.categories if found else ())))
 
 
 def first_problem(stored: Catalogue, scheduled: Sequence[Scheduled], *, of: str = "") -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.domain.consent.history import known_at
-from server.domain.consent.processing import judge, undetermined
+from server.domain.consent.processing import ending, judge, undetermined
 from server.domain.ports import DEFAULT_FRESHNESS
 from server.domain.subjects import Subjects
 
@@ -52,17 +52,22 @@ class Checks:
         if freshness != DEFAULT_FRESHNESS:
             # The read before has caught up, so that this one finds what the token tells of.
             await self._catalogues.newest()
-        found = await self._catalogues.purpose(purpose)
+        # What isn't known here yet is read anew.
+        await self._catalogues.purpose(purpose)
         for category in categories:
             await self._catalogues.category(category)
-        known = self._catalogues.current
+        # One moment for all that is judged: what takes effect while instructions are read is not
+        # of this verdict, which ends then.
+        now = self._ports.clock.now()
+        known = self._catalogues.as_of(now)
+        found = known.purpose(purpose)
         periods = await self._instructions.periods(
             who.tenant, _needed(found, known, categories), freshness=freshness
         )
-        now = self._ports.clock.now()
-        return judge(
+        verdict = judge(
             found, known, subject, who.role, now, instructed=periods, categories=categories
         )
+        return ending(verdict, self._catalogues.next_change_of(purpose, now))
 
     async def check_at(
         self,

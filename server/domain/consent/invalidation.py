@@ -20,11 +20,16 @@ _OF_ONE_PURPOSE = frozenset({"consent.granted", "consent.refused", "consent.with
 
 _HARMLESS = frozenset(
     {
-        # Proposing and reviewing change nothing yet (S17).
+        # Proposing and reviewing change nothing yet (S17). Scheduling does: a verdict that was
+        # given before doesn't say that it ends then. So does withdrawing: a server that has not
+        # seen it yet may have judged by what never takes effect.
         "catalogue.change_approved",
         "catalogue.change_proposed",
         "catalogue.change_rejected",
         # Readings.
+        "catalogue.activities_exported",
+        "directive.listed",
+        "directive.read",
         "instruction.listed",
         "instruction.read",
         "rights.export_downloaded",

@@ -48,7 +48,7 @@ class Verdict:
 
     `deciding_entry` is the id of the ledger entry that decides, or else of the subject's newest;
     "" if there is none.
-    `expire_time` is when the verdict changes by itself, if that is known.
+    `expire_time` is when the verdict changes by itself, or may, if that is known.
     """
 
     allowed: bool
@@ -115,6 +115,16 @@ def _ends(purpose: Purpose, consent: ConsentState | None, now: datetime) -> date
     if consent is not None:
         times += [consent.expire_time, purpose.renewal_time]
     return min((time for time in times if time is not None and time > now), default=None)
+
+
+def ending(verdict: Verdict, time: datetime | None) -> Verdict:
+    """Return *verdict*, which isn't known to hold any more from *time* on; None: no such time.
+
+    Also a "no": what is scheduled may well be what allows it.
+    """
+    if time is None or (verdict.expire_time is not None and verdict.expire_time <= time):
+        return verdict
+    return replace(verdict, expire_time=time)
 
 
 def undetermined(verdict: Verdict) -> Verdict:

@@ -439,7 +439,9 @@ class Verdict(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the verdict changes by itself (a consent expires), if that is known."""
+        """When the verdict changes by itself, or may, if that is known: a consent expires, or a scheduled
+        change of the catalogue takes effect.
+        """
 
     def __init__(
         self,
