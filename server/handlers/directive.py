@@ -229,7 +229,7 @@ def _wish(
     except InvalidArgumentError as error:
         for each in error.violations:
             # Without a valid action, nobody knows what fits to it.
-            if isinstance(action, Action):
+            if action in Action:
                 fields.wrong(each.field, each.rule)
         return Wish(Action.ERASE, words=NO_WORDS)
 

@@ -165,7 +165,11 @@ async def test_a_sweep_that_knows_no_directives_is_caught(
     channel: grpc.aio.Channel, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A variant whose sweeps don't ask destroys what was to be kept."""
-    monkeypatch.setattr(destruction, "is_kept", lambda *_: False)
+
+    def never(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(destruction, "is_kept", never)
     until = (clock.now() + timedelta(days=10)).date().isoformat()
 
     _, ended = await kept_for(channel, clock, until)

@@ -182,7 +182,11 @@ async def test_expired_safeguard(
 
 
 async def test_undocumented_instruction(
-    app: App, channel: grpc.aio.Channel, clock: SteppingClock, tenant: str
+    app: App,
+    channel: grpc.aio.Channel,
+    clock: SteppingClock,
+    tenant: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Data that was kept before it needed an instruction is a gap until there is one."""
     await put(channel, end_user(tenant))
@@ -193,7 +197,7 @@ async def test_undocumented_instruction(
     known = catalogues.current.categories["profile"]
     needing = replace(known, requires_instruction=True, effective_time=since)
     changed = replace(catalogues.current, categories={"profile": needing})
-    catalogues._line = replace(catalogues._line, catalogues=(changed,))  # a catalogue of its own
+    monkeypatch.setattr(Catalogues, "current", changed)
     found = ComplianceGaps(ports, tenants, catalogues, Contacts(ports, tenants))
     call = Call("test", "Tests/Gaps", request_id=new_id(), content=b"")
     id = tenant.removeprefix("tenants/")

@@ -1,5 +1,8 @@
 """The SDK's cache of verdicts: fast, bounded, and never "allowed" for longer than it says."""
 
+# Broken variants and lost streams reach into the cache.
+# pyright: reportPrivateUsage=false, reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 import asyncio

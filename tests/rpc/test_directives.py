@@ -47,9 +47,8 @@ async def listed(
     channel: grpc.aio.Channel, subject: types_pb2.Subject, **fields: Any
 ) -> pb.ListDirectivesResponse:
     """List the directives of *subject*."""
-    return await directives(channel).ListDirectives(
-        pb.ListDirectivesRequest(**{"subject": subject, "reason": WHY, **fields})
-    )
+    given: dict[str, Any] = {"subject": subject, "reason": WHY, **fields}
+    return await directives(channel).ListDirectives(pb.ListDirectivesRequest(**given))
 
 
 @pytest.mark.parametrize("who", [own_user, end_user])

@@ -11,7 +11,7 @@ import pytest
 from privacyrights.v1 import subject_rights_service_pb2 as pb
 from privacyrights.v1 import types_pb2
 from server.domain.clock import SteppingClock
-from server.domain.consent.standing import ActKind, Standing
+from server.domain.consent.standing import Act, ActKind, Standing
 from tests.rpc.exercising import (
     ACCESS,
     ask,
@@ -273,10 +273,10 @@ async def test_forgotten_history_would_be_noticed(
     await exercise(channel, subject, OBJECTION, purposes=[name])
     during = clock.now()
     clock.advance(DAY)
-    monkeypatch.setattr(
-        Standing,
-        "after",
-        lambda self, act: self if act.kind is ActKind.OBJECTED else Standing(),
-    )
+
+    def forgetful(self: Standing, act: Act) -> Standing:
+        return self if act.kind is ActKind.OBJECTED else Standing()
+
+    monkeypatch.setattr(Standing, "after", forgetful)
 
     assert ["OTHER_LEGAL_BASIS"] == await reasons(channel, subject, name, during)

@@ -12,7 +12,7 @@ from privacyrights.v1.audit_service_pb2 import ListLedgerEntriesRequest
 from privacyrights.v1.audit_service_pb2_grpc import AuditServiceStub
 from server.compose import App
 from server.domain.clock import SteppingClock
-from tests.rpc.exercising import exercise
+from tests.rpc.exercising import Person, exercise
 from tests.rpc.kept import erase
 from tests.rpc.people import end_user, grant, new_id, new_tenant, refused
 from tests.rpc.standing import OBJECTION, WITHDRAWAL_OF_OBJECTION, at, interest, reasons, signal
@@ -38,12 +38,12 @@ async def signals(channel: grpc.aio.Channel, tenant: str) -> int:
 
 @pytest.mark.parametrize("who", [visitor, end_user])
 async def test_signal_is_an_objection_until_it_is_switched_off(
-    channel: grpc.aio.Channel, clock: SteppingClock, who: object
+    channel: grpc.aio.Channel, clock: SteppingClock, who: Person
 ) -> None:
     """With an account or without: while it is on nothing that can be objected to is allowed."""
     name = await interest(channel)
     tenant = await new_tenant(channel)
-    subject = who(tenant)  # type: ignore[operator]  # each of them makes somebody
+    subject = who(tenant)
     before = clock.now()
     clock.advance(DAY)
     answer = await signal(channel, subject)

@@ -83,7 +83,11 @@ async def test_that_reading_what_is_not_yet_deleted_would_be_noticed(
     channel: grpc.aio.Channel, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that leaves it to the worker breaks the promise above."""
-    monkeypatch.setattr(Record, "is_expired", lambda _self, _now: False)
+
+    def never(_self: Record, _now: datetime) -> bool:
+        return False
+
+    monkeypatch.setattr(Record, "is_expired", never)
 
     with pytest.raises(AssertionError):
         await unreadable_on_time(channel, clock, by=timedelta(milliseconds=1))

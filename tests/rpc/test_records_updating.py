@@ -191,9 +191,9 @@ async def goes_on_after_a_crash(
         purpose="optimise_interactions",
         changes=Changes(frozenset({"fields.name"}), {"name": "Augusta"}),
     )
-    begun = await service._begin(call, wanted)
+    begun = await service._begin(call, wanted)  # pyright: ignore[reportPrivateUsage] – as far as a crash
     (record, *_) = await stored(app.ports, subject)
-    await service._one(call, wanted, record)
+    await service._one(call, wanted, record)  # pyright: ignore[reportPrivateUsage]
 
     committed = await service.update(call, wanted)
 

@@ -116,8 +116,8 @@ async def test_erasure_and_instructions_are_told_of_as_a_whole(channel: grpc.aio
 async def test_a_kind_that_is_missed_would_be_caught(channel: grpc.aio.Channel, kind: str) -> None:
     """A server that takes a kind of entry for harmless tells less."""
     sound, told = await told_of_world(channel)
-    harmless = invalidating._HARMLESS_KINDS | {kind, "rights"}
-    with patch.object(invalidating, "_HARMLESS_KINDS", harmless):
+    harmless = invalidating.HARMLESS_KINDS | {kind, "rights"}
+    with patch.object(invalidating, "HARMLESS_KINDS", harmless):
         broken, missed = await told_of_world(channel)
     whole = {"consent": CUSTOMISE, "subject": "", "instruction": ""}[kind]
     is_of_person = kind != "instruction"

@@ -40,7 +40,7 @@ _HARMLESS = frozenset(
     }
 )
 
-_HARMLESS_KINDS = frozenset(
+HARMLESS_KINDS = frozenset(
     {
         "breach",
         "chatbot",
@@ -80,7 +80,7 @@ def invalidation(entry: Entry) -> Invalidation | None:
     An entry about a person makes doubtful what is known of that person, one about a tenant
     what is known of all its people, and one of the platform everything.
     """
-    if entry.type in _HARMLESS or entry.type.partition(".")[0] in _HARMLESS_KINDS:
+    if entry.type in _HARMLESS or entry.type.partition(".")[0] in HARMLESS_KINDS:
         return None
     purpose = entry.purpose if entry.subject and entry.type in _OF_ONE_PURPOSE else ""
     return Invalidation(entry.tenant, entry.subject, purpose, entry.time)

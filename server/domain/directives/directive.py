@@ -216,7 +216,7 @@ def effects(standing: tuple[Directive, ...], categories: frozenset[str]) -> Effe
         else:
             # The particular ones that want the same take nothing away from the general one.
             lost = {id for id, each in holding.items() if each.action is not directive.action}
-            mine = categories - lost if lost else frozenset()
+            mine = categories - lost if lost else _NONE
             if lost and not mine:
                 overruled.append(directive)
                 continue
@@ -233,6 +233,9 @@ def _holding(directives: list[Directive]) -> Mapping[str, Directive]:
     for directive in sorted(directives, key=lambda each: (each.update_time, each.id)):
         held.update(dict.fromkeys(directive.categories, directive))
     return held
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 def _first_to_carry_out(directive: Directive) -> tuple[int, str]:

@@ -322,7 +322,9 @@ def _require_names(changes: Changes, category: Category) -> None:
     Raises:
         FieldNotInCategoryError: it hasn't.
     """
-    given = changes.names | (set(changes.fields) if "fields" in changes.mask else set())
+    given = set(changes.names)
+    if "fields" in changes.mask:
+        given.update(changes.fields)
     strange = given - {each.name for each in category.fields}
     if strange:
         rule = f"is no field of {category.id}"
