@@ -65,6 +65,7 @@ from server.domain.rights.execution import RightsExecution
 from server.domain.rights.exports import Exports
 from server.domain.rights.requests import RightsRequests
 from server.domain.tenants import Tenants
+from server.domain.unanswered.forgetting import Forgetting
 from server.domain.unanswered.messages import UnansweredMessages
 from server.domain.unanswered.release import Release
 from server.domain.values import Role
@@ -104,10 +105,10 @@ from server.workers.catalogue import CatalogueRefresher
 from server.workers.expiry import ExpiryWorker
 from server.workers.feed import FeedFrontier, FeedLagger, FeedTailer
 from server.workers.purge import PurgeWorker
-from server.workers.release import ReleaseWorker
 from server.workers.revocation import RevocationWorker
 from server.workers.sequencer import SequencerWorker
 from server.workers.shares import Shares
+from server.workers.unanswered import UnansweredWorker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -307,7 +308,9 @@ def workers(services: Services, ports: Ports, settings: Settings) -> tuple[Worke
         *(PurgeWorker(ports, role) for role in Role),
         *(RevocationWorker(ports, role) for role in Role),
         *(ExpiryWorker(ports, role) for role in Role),
-        ReleaseWorker(Release(ports), ports.clock),
+        UnansweredWorker(
+            Forgetting(ports, days=settings.unanswered_days), Release(ports), ports.clock
+        ),
     )
 
 

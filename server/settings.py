@@ -198,6 +198,10 @@ class Settings(BaseSettings):
     idempotency_days: int = Field(default=30, ge=7, le=3650)
     """Time for which the outcome of a `request_id` is kept, in days; callers count on 7"""
 
+    unanswered_days: int = Field(default=180, ge=1, le=730)
+    """Time for which unanswered messages are kept, in days: from their release, or from their
+    coming if they wait; at most the 24 months of what is kept about end-users"""
+
     catalogue_refresh_ms: int = Field(default=500, ge=10, le=60_000)
     """Time after which another server's catalogue change is seen, at most, in ms"""
 

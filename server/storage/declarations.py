@@ -262,7 +262,8 @@ DECLARATIONS: dict[Kind, Declaration] = {
     Kind.HELD_MESSAGES: Declaration(
         required=("tenant", "version", "chatbot", "locale", "crowd", "day", "sealed"),
         properties={**_OWNED, "chatbot": _NAME, "locale": _NAME, "crowd": _NAME, "day": _DATE},
-        indexes=(Index(("crowd", "_id")),),
+        # The second is what has waited long enough to go, of all tenants; so is the last below.
+        indexes=(Index(("crowd", "_id")), Index(("day", "_id"))),
     ),
     Kind.UNANSWERED_MESSAGES: Declaration(
         required=("tenant", "version", "chatbot", "locale", "release_date", "sealed"),
@@ -270,6 +271,7 @@ DECLARATIONS: dict[Kind, Declaration] = {
         indexes=(
             Index(("tenant", "release_date", "_id")),
             Index(("tenant", "chatbot", "release_date", "_id")),
+            Index(("release_date", "_id")),
         ),
     ),
 }

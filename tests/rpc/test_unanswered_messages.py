@@ -14,10 +14,11 @@ from privacyrights.v1 import records_service_pb2 as pb
 from privacyrights.v1 import tenant_service_pb2, tenant_service_pb2_grpc
 from server.compose import App
 from server.domain.clock import SteppingClock
+from server.domain.unanswered.forgetting import Forgetting
 from server.domain.unanswered.message import CROWD
 from server.domain.unanswered.release import Release
 from server.settings import Settings
-from server.workers.release import ReleaseWorker
+from server.workers.unanswered import UnansweredWorker
 from tests.rpc.conftest import Logged
 from tests.rpc.kept import stub
 from tests.rpc.people import new_id, new_tenant, refused
@@ -136,7 +137,8 @@ async def test_two_servers_release_each_message_once(
         await submit(channel, chatbot, f"question {count}")
     clock.advance(timedelta(days=1))
 
-    workers = [ReleaseWorker(Release(app.ports), clock) for _ in range(3)]
+    forgetting = Forgetting(app.ports, days=180)
+    workers = [UnansweredWorker(forgetting, Release(app.ports), clock) for _ in range(3)]
     await asyncio.gather(*(worker.step() for worker in workers))
 
     assert CROWD == len({message.text for message in await listed(channel, tenant)})

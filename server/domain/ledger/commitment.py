@@ -139,6 +139,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "rights.request_withdrawn",
             "subject.registered",
             "unanswered_messages.deleted",
+            "unanswered_messages.expired",
             "unanswered_messages.released",
         }
     ),

@@ -31,7 +31,8 @@ class RecordsServiceStub:
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`,
+    `unanswered_messages.expired`.
     """
 
     @_typing.overload
@@ -145,7 +146,8 @@ class RecordsServiceStub:
     them is not kept: no time finer than the day, no order, no line in log or ledger per message. What
     is answered is durable, but sealed: messages are released, and can be listed, from the next day
     (UTC) on, in random order, once 20 of the same chatbot, language and class of length wait, each of
-    another call; hence no consistency token. A call for each conversation mixes people best.
+    another call; hence no consistency token. A call for each conversation mixes people best. What was
+    kept for as many days as the deployment sets – 180 by default – is deleted, released or not.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
@@ -172,7 +174,8 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`,
+    `unanswered_messages.expired`.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -283,7 +286,8 @@ class RecordsServiceAsyncStub(RecordsServiceStub):
     them is not kept: no time finer than the day, no order, no line in log or ledger per message. What
     is answered is durable, but sealed: messages are released, and can be listed, from the next day
     (UTC) on, in random order, once 20 of the same chatbot, language and class of length wait, each of
-    another call; hence no consistency token. A call for each conversation mixes people best.
+    another call; hence no consistency token. A call for each conversation mixes people best. What was
+    kept for as many days as the deployment sets – 180 by default – is deleted, released or not.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
@@ -309,7 +313,8 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
     that the category allows (GDPR Art. 5(1)(b), (c), 25), and gives it back for a purpose.
 
     Events on the feed: `subject.registered`, `subject.erased`, `record.put`, `record.updated`,
-    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`.
+    `record.deleted`, `record.read`, `unanswered_messages.released`, `unanswered_messages.deleted`,
+    `unanswered_messages.expired`.
     """
 
     @_abc_1.abstractmethod
@@ -484,7 +489,8 @@ class RecordsServiceServicer(metaclass=_abc_1.ABCMeta):
         them is not kept: no time finer than the day, no order, no line in log or ledger per message. What
         is answered is durable, but sealed: messages are released, and can be listed, from the next day
         (UTC) on, in random order, once 20 of the same chatbot, language and class of length wait, each of
-        another call; hence no consistency token. A call for each conversation mixes people best.
+        another call; hence no consistency token. A call for each conversation mixes people best. What was
+        kept for as many days as the deployment sets – 180 by default – is deleted, released or not.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, TENANT_NOT_FOUND / CHATBOT_NOT_FOUND.
