@@ -67,7 +67,7 @@ class Server:
         self._drain = drain
         self.health = Health(services, ping)
         self._beside = AsyncExitStack()
-        self._grpc = grpc.aio.server(options=_options(limits))
+        self._grpc = grpc.aio.server(options=options(limits))
         self._grpc.add_generic_rpc_handlers(handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self.health.servicer, self._grpc)
         add_reflection(self._grpc, services)
@@ -103,7 +103,8 @@ class Server:
         await self._beside.aclose()
 
 
-def _options(limits: ServerLimits) -> list[tuple[str, int]]:
+def options(limits: ServerLimits) -> list[tuple[str, int]]:
+    """Return what gRPC is told of *limits*, and of connections that stand idle."""
     return [
         # Otherwise a second server would share the port without a word.
         ("grpc.so_reuseport", 0),

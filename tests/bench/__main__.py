@@ -13,7 +13,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from tests.bench import bulk_records, consent_cache, feed, ledger, report
+from tests.bench import bulk_records, checks, consent_cache, feed, ledger, report
 from tests.bench.load import CALLERS
 from tests.bench.runs import Load, Run, load
 from tests.served import ROOT, ServerProcess
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="show that it runs; prove nothing")
     parser.add_argument("--rounds", type=int, default=8, help="of all contestants (default 8)")
     parser.add_argument("--seconds", type=float, default=5, help="of each run (default 5)")
+    parser.add_argument("--output", type=Path, default=ROOT / "bench.json", help="what is written")
     given = parser.parse_args()
     rounds, seconds = (2, 0.5) if given.quick else (given.rounds, given.seconds)
     print(
@@ -48,11 +49,12 @@ def main() -> None:
     ratios = [report.ratio(name, goal, runs[OURS], runs[other]) for name, goal, other in GOALS]
     ratios += asyncio.run(ledger.ratios(is_quick=given.quick))
     ratios += asyncio.run(feed.ratios(is_quick=given.quick))
+    ratios += asyncio.run(checks.ratios(is_quick=given.quick))
     ratios += asyncio.run(consent_cache.ratios(is_quick=given.quick))
     ratios += asyncio.run(bulk_records.ratios(is_quick=given.quick))
     for each in ratios:
         print(each.line)
-    report.write(ROOT / "bench.json", ratios)
+    report.write(given.output, ratios)
 
 
 async def measured(rounds: int, seconds: float) -> dict[str, list[Run]]:

@@ -33,15 +33,15 @@ class Measured:
     p99_ms: float
 
 
-async def obey(call: CallOnce) -> None:
-    """Run whenever standard input says for how long, until it ends."""
+async def obey(call: CallOnce, callers: int = CALLERS) -> None:
+    """Run with so many *callers* whenever standard input says for how long, until it ends."""
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        print(json.dumps(asdict(await measure(call, float(line)))), flush=True)
+        print(json.dumps(asdict(await measure(call, float(line), callers))), flush=True)
 
 
-async def measure(call: CallOnce, seconds: float) -> Measured:
-    """Return how *call* does with all callers at once, for so many *seconds*."""
+async def measure(call: CallOnce, seconds: float, callers: int = CALLERS) -> Measured:
+    """Return how *call* does with all *callers* at once, for so many *seconds*."""
     latencies: list[float] = []
     started = time.perf_counter()
     until = started + seconds
@@ -54,7 +54,7 @@ async def measure(call: CallOnce, seconds: float) -> Measured:
             latencies.append(after - before)
             before = after
 
-    await asyncio.gather(*(go_on(caller) for caller in range(CALLERS)))
+    await asyncio.gather(*(go_on(caller) for caller in range(callers)))
     took = time.perf_counter() - started
     latencies.sort()
     return Measured(
