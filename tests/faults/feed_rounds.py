@@ -89,6 +89,7 @@ class FeedHarness:
         self.server = ServerProcess(folder, command=command, feed_lease_seconds="0.6", **settings)
         self.crashes = 0
         self.client_crashes = 0
+        self._messages = 0
         self.delivery = Delivery()
         self._plan = plan
         self._decisions: list[str] = []
@@ -199,10 +200,9 @@ class FeedHarness:
         async with grpc.aio.insecure_channel(self.server.address) as channel:
             stub = feed_service_pb2_grpc.FeedServiceStub(channel)
             request = feed_service_pb2.SubscribeRequest(name=NAME, max_outstanding=MAX_OUTSTANDING)
-            number = 0
             async for message in stub.Subscribe(request):
-                number += bool(message.events)
-                if number == CLIENT_CRASHES_EVERY:
+                self._messages += bool(message.events)
+                if message.events and self._messages % CLIENT_CRASHES_EVERY == 0:
                     self.client_crashes += 1
                     return
                 if message.events:

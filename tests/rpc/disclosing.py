@@ -130,6 +130,7 @@ READINGS: Mapping[str, tuple[str, Callable[[World], Awaitable[Json]]]] = {
     "DisclosureService/GetDisclosure": ("disclosure.read", _disclosure),
     "DisclosureService/ListDisclosures": ("disclosure.listed", _disclosures),
     "RecordsService/ReadRecords": ("record.read", CASES["RecordsService/ReadRecords"]),
+    "RecordsService/StreamRecords": ("record.read", CASES["RecordsService/StreamRecords"]),
     "SubjectRightsService/DownloadExport": (
         "rights.export_downloaded",
         CASES["SubjectRightsService/DownloadExport"],
@@ -150,6 +151,32 @@ WITHOUT_REASON = frozenset(
 """Readings that need no reason. A tenant is told of a breach so that it acts (Art. 33(2)), and the
 only person named is whoever acknowledged that for it; a record of processing activities must
 name the contacts of controller and processor, whatever it is read for (Art. 30(1)(a), (2)(a))."""
+
+ABOUT_NO_SUBJECT = frozenset(
+    {
+        "AssistanceService/GetContact",
+        "AssistanceService/GetInquiry",
+        "AssistanceService/ListContacts",
+        "AssistanceService/ListInquiries",
+        "CatalogueService/GetInstruction",
+        "CatalogueService/ListInstructions",
+    }
+)
+"""Readings with a reason of which no data subject is the theme: words of and about professionals.
+The reason for each of the others mustn't have the id of a person in it."""
+
+BY_ANOTHER_NAME = frozenset(
+    {
+        "AuditService/OpenCommitment",
+        "DirectiveService/GetDirective",
+        "DisclosureService/GetDisclosure",
+        "RecordsService/StreamRecords",
+        "SubjectRightsService/DownloadExport",
+        "SubjectRightsService/GetRightsRequest",
+        "SubjectRightsService/ListRightsRequests",
+    }
+)
+"""Those that don't name the person: whom they are about shows only when it is loaded."""
 
 CHANGES = frozenset(
     {
@@ -249,6 +276,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "ConsentService/LinkVisitor",
             "ConsentService/RecordConsent",
             "ConsentService/RecordCookieChoices",
+            "ConsentService/RecordPrivacySignal",
             "ConsentService/WithdrawAllConsents",
             "DirectiveService/ActivateDirectives",
             "DirectiveService/RecordDirective",
@@ -263,6 +291,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "RecordsService/PutRecord",
             "RecordsService/RegisterSubject",
             "RecordsService/SubmitUnansweredMessages",
+            "RecordsService/UpdateRecords",
             "RetentionService/BatchRecordInteractions",
             "RetentionService/ExecuteSweep",
             "RetentionService/PlanSweep",
@@ -270,6 +299,7 @@ NOTHING: Mapping[str, frozenset[str]] = {
             "SubjectRightsService/AttestIdentity",
             "SubjectRightsService/CreateRightsRequest",
             "SubjectRightsService/ExecuteRightsRequest",
+            "SubjectRightsService/RecordSubjectNotice",
             "SubjectRightsService/WithdrawRightsRequest",
             "TenantService/CreateChatbot",
             "TenantService/CreateTenant",

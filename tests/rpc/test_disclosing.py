@@ -16,15 +16,26 @@ from privacyrights.v1.audit_service_pb2_grpc import AuditServiceStub
 from server.compose import App, handlers, services
 from server.domain.change import Change, Committed
 from server.domain.errors import StorageUnavailableError
-from server.domain.ports import Committer
+from server.domain.ports import Keyring, Ports
+from server.domain.subject import Subject
+from server.domain.subjects import SEALED_ID
+from server.domain.values import Role, SubjectId
 from server.settings import Settings
 from tests.rpc.cases import CASES
 from tests.rpc.contract import methods
-from tests.rpc.disclosing import CHANGES, NOTHING, READINGS, WATCHED, WITHOUT_REASON
+from tests.rpc.disclosing import (
+    ABOUT_NO_SUBJECT,
+    BY_ANOTHER_NAME,
+    CHANGES,
+    NOTHING,
+    READINGS,
+    WATCHED,
+    WITHOUT_REASON,
+)
 from tests.rpc.people import new_id
 from tests.rpc.small_server import small_server
 from tests.rpc.wire import refused, responses
-from tests.rpc.world import CANARY, World, message
+from tests.rpc.world import CANARY, Json, World, message
 
 E = TypeVar("E")
 
@@ -50,6 +61,22 @@ class Forgetful:
         return cast("Committed[E]", Committed(None, ""))
 
 
+class Mistaken:
+    """A keyring that takes everybody for somebody else."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keyring, name)
+
+    async def unseal(self, subject: Subject, sealed: bytes, context: str) -> bytes:
+        """Decrypt, but for who it is."""
+        if context == SEALED_ID:
+            return b"somebody-else"
+        return await self._keyring.unseal(subject, sealed, context)
+
+
 @pytest.fixture(scope="module")
 async def world(app: App, channel: grpc.aio.Channel) -> World:  # noqa: ARG001 â€“ it answers
     """Return a world with one of everything."""
@@ -59,16 +86,13 @@ async def world(app: App, channel: grpc.aio.Channel) -> World:  # noqa: ARG001 â
 @pytest.fixture(scope="module")
 async def broken_channel(app: App, settings: Settings) -> AsyncIterator[grpc.aio.Channel]:
     """Return a connection to a server over the same database that can't write to it."""
-    async with serving_with(Broken(), app, settings) as channel:
+    async with serving_over(replace(app.ports, committer=Broken()), settings) as channel:
         yield channel
 
 
 @asynccontextmanager
-async def serving_with(
-    committer: Committer, app: App, settings: Settings
-) -> AsyncGenerator[grpc.aio.Channel]:
-    """Return a connection to a server over the database of *app* that writes with *committer*."""
-    ports = replace(app.ports, committer=committer)
+async def serving_over(ports: Ports, settings: Settings) -> AsyncGenerator[grpc.aio.Channel]:
+    """Return a connection to a server over *ports*."""
     domain = services(ports, feed_lease_seconds=settings.feed_lease_seconds)
     await domain.catalogues.refresh()
     async with small_server(*handlers(domain, ports)) as small:
@@ -112,7 +136,8 @@ async def test_untold_reading_is_caught(
     app: App, settings: Settings, world: World, channel: grpc.aio.Channel, rpc: str
 ) -> None:
     """A server that gives data out without an entry is noticed."""
-    async with serving_with(Forgetful(), app, settings) as forgetful:
+    ports = replace(app.ports, committer=Forgetful())
+    async with serving_over(ports, settings) as forgetful:
         with pytest.raises(AssertionError, match=r"set\(\)"):
             await assert_told(world, forgetful, channel, rpc)
 
@@ -147,6 +172,53 @@ async def test_a_reading_states_its_reason(
         pb.ListLedgerEntriesRequest(parent=world.tenant, actor=caller)
     )
     assert {f"ticket {caller}"} == {entry.reason for entry in listed.entries}
+
+
+@pytest.mark.parametrize("rpc", sorted(READINGS.keys() - WITHOUT_REASON))
+async def test_no_reason_says_about_whom(
+    app: App, world: World, channel: grpc.aio.Channel, rpc: str
+) -> None:
+    """A reason with the id of whom the reading is about, which may be asked for by another name."""
+    told = await assert_impersonal(app, world, channel, rpc)
+
+    assert (rpc in ABOUT_NO_SUBJECT) != told
+
+
+@pytest.mark.parametrize("rpc", sorted(BY_ANOTHER_NAME))
+async def test_a_reason_that_is_not_compared_is_caught(
+    app: App, settings: Settings, world: World, rpc: str
+) -> None:
+    """A server that takes each person for another one, and lets the reason pass, is noticed."""
+    ports = replace(app.ports, keyring=cast("Keyring", Mistaken(app.ports.keyring)))
+    async with serving_over(ports, settings) as mistaken:
+        with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+            await assert_impersonal(app, world, mistaken, rpc)
+
+
+async def assert_impersonal(app: App, world: World, channel: grpc.aio.Channel, rpc: str) -> bool:
+    """Hold that *rpc* refuses the id of whom it is about as reason; return if it is somebody."""
+    case, caller, method = await READINGS[rpc][1](world), new_id("reader"), methods()[rpc]
+    await answered(channel, rpc, case, caller)
+    listed = await AuditServiceStub(channel).ListLedgerEntries(
+        pb.ListLedgerEntriesRequest(parent=world.tenant, actor=caller)
+    )
+    references = {entry.subject_reference for entry in listed.entries[-1:]} - {""}
+    ids = [
+        who["subject_id"]
+        for who in world.people
+        if await app.ports.keyring.reference(_known(who)) in references
+    ]
+    assert len(references) == len(ids)
+    for id in ids:
+        given = message(method, {**case, "reason": f"asked by {id}"}).SerializeToString()
+        told = await refused(channel, method.path, given)
+        assert ("FIELD_INVALID", ("reason",)) == (told.reason, told.fields)
+    return bool(ids)
+
+
+def _known(who: Json) -> SubjectId:
+    tenant, role = who["tenant"].removeprefix("tenants/"), who["role"].removeprefix("ROLE_")
+    return SubjectId(Role[role], tenant, who["subject_id"])
 
 
 @pytest.mark.parametrize("rpc", READINGS)

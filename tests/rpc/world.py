@@ -51,6 +51,7 @@ class World:
         self.own_user: Json = {}
         self.recipient = ""
         self.names: set[str] = set()
+        self.people: list[Json] = []
 
     async def call(self, rpc: str, request: Json | None = None) -> Json:
         """Call *rpc*, and return its response, or the last of its stream."""
@@ -85,11 +86,13 @@ class World:
 
     def somebody(self, role: str = "PROCESSOR") -> Json:
         """Return somebody who isn't known yet."""
-        return {
+        who = {
             "role": f"ROLE_{role}",
             "tenant": self.tenant,
             "subject_id": new_id(f"psid-{CANARY}"),
         }
+        self.people.append(who)
+        return who
 
     def visitor(self) -> Json:
         """Return a visitor whom nobody has heard of."""

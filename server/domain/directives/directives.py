@@ -33,10 +33,10 @@ from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import committing
 from server.domain.ports import DEFAULT_FRESHNESS, Query
-from server.domain.records.minimisation import stated_reason
+from server.domain.reasons import require_impersonal
 from server.domain.rights.requests import held_still
 from server.domain.subject import Subject
-from server.domain.subjects import SEALED_ID, Subjects, subjects
+from server.domain.subjects import Subjects, subjects
 from server.domain.values import InvalidValueError
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class Directives:
         """
         found = await self.get(call, tenant=tenant, directive=directive, freshness=freshness)
         subject = await self._subject_of(found)
-        await self._require_impersonal(subject, reason)
+        await require_impersonal(self._ports.keyring, reason, subject)
         now = self._ports.clock.now()
         await self._commands.note(
             directive_entry(call, self._ports, found, "directive.read", now, reason=reason)
@@ -363,16 +363,6 @@ class Directives:
         )
         if found:
             raise InvalidArgumentError(found)
-
-    async def _require_impersonal(self, subject: Subject, reason: str) -> None:
-        """Do nothing unless *reason*, which the ledger keeps for ever, says who *subject* is."""
-        if subject.sealed_id is None:
-            return
-        id = await self._ports.keyring.unseal(subject, subject.sealed_id, SEALED_ID)
-        try:
-            stated_reason(reason, id.decode())
-        except InvalidValueError as error:
-            raise InvalidArgumentError((Violation("reason", str(error)),)) from None
 
     async def _subject_of(self, directive: Directive) -> Subject:
         found = await self._ports.reader.get(

@@ -27,6 +27,7 @@ from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import committing
 from server.domain.ports import Query
+from server.domain.reasons import require_impersonal
 from server.domain.subject import Subject
 from server.domain.subjects import Subjects, saved, subjects
 from server.domain.values import InvalidValueError
@@ -277,6 +278,7 @@ class Disclosures:
 
         Raises:
             DisclosureNotFoundError: the tenant has none with this id.
+            InvalidArgumentError: the reason says who the person is.
         """
         try:
             role = role_of(disclosure)
@@ -290,6 +292,7 @@ class Disclosures:
         subject = await self._ports.reader.get(subjects(role), tenant, found.subject, Subject)
         assert subject is not None, "a tombstone stays"  # noqa: S101 – narrows a type
         call.notes["tenant"] = tenant
+        await require_impersonal(self._ports.keyring, reason, subject)
         entry = await self._note(
             call, "disclosure.read", subject, reason=reason, target=name(found)
         )

@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 from server.domain.commands import Commands
 from server.domain.errors import (
     CommitmentMissingError,
-    InvalidArgumentError,
     NotFoundError,
     SubjectErasedError,
-    Violation,
 )
 from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import commitment, content_of
 from server.domain.opening.kept import Kept
-from server.domain.records.minimisation import stated_reason
+from server.domain.reasons import require_impersonal
 from server.domain.subject import Subject
-from server.domain.subjects import SEALED_ID, subjects
-from server.domain.values import InvalidValueError
+from server.domain.subjects import subjects
 
 if TYPE_CHECKING:
     from server.domain.audit import Audit
@@ -65,7 +62,7 @@ class Openings:
         subject = await self._living(call, found)
         keyring = self._ports.keyring
         if subject is not None:
-            await self._require_impersonal(subject, reason)
+            await require_impersonal(keyring, reason, subject)
         if subject is None:
             salt = await keyring.salt_for_tenant(found.tenant, found.id)
         else:
@@ -84,16 +81,6 @@ class Openings:
         if found is None or found.is_erased or found.generation != entry.generation:
             raise SubjectErasedError(generation=entry.generation)
         return found
-
-    async def _require_impersonal(self, subject: Subject, reason: str) -> None:
-        """Do nothing unless *reason*, which the ledger keeps for ever, says who *subject* is."""
-        if subject.sealed_id is None:
-            return
-        id = await self._ports.keyring.unseal(subject, subject.sealed_id, SEALED_ID)
-        try:
-            stated_reason(reason, id.decode())
-        except InvalidValueError as error:
-            raise InvalidArgumentError((Violation("reason", str(error)),)) from None
 
     async def _content(self, entry: Entry, subject: Subject | None, salt: bytes) -> bytes:
         """Return what *entry* commits to; empty if nothing that is kept is just that."""

@@ -21,6 +21,7 @@ from server.domain.errors import (
 )
 from server.domain.ledger import new_entry
 from server.domain.ports import DEFAULT_FRESHNESS, Query
+from server.domain.reasons import require_impersonal
 from server.domain.records.record import Opened, Record, records
 from server.domain.records.records import PAGE_BYTES
 from server.domain.subject import Subject
@@ -137,6 +138,7 @@ class RecordStreams:
             PurposeRoleMismatchError: the purpose belongs to the other role.
             CategoryNotInPurposeError: the purpose doesn't need a category that is asked for.
             SealedContentCorruptError: a record isn't what was sealed.
+            InvalidArgumentError: the reason says who one of the next people is.
             StorageUnavailableError: a ledger entry can't be written; no more is given out.
         """
         asked = await self._asked(call, wanted)
@@ -149,6 +151,7 @@ class RecordStreams:
                 for subject in living
                 if await self._periods(subject, asked) is not None
             }
+            await require_impersonal(self._ports.keyring, wanted.reason, *allowed.values())
             count += len(living) - len(allowed)
             left_out: set[str] = set()
             async for group in self._groups(wanted, asked, allowed, after):

@@ -17,6 +17,7 @@ from server.domain.errors import (
     SubjectErasedError,
     Violation,
 )
+from server.domain.reasons import require_impersonal
 from server.domain.rights.requests import is_over
 
 if TYPE_CHECKING:
@@ -154,11 +155,12 @@ class Exports:
             RightsRequestNotFoundError, ExportNotFoundError: of the request or its export.
             ExportExpiredError: it was kept as long as promised.
             SubjectErasedError: the person was erased, or is being.
-            InvalidArgumentError: *offset* lies beyond the export.
+            InvalidArgumentError: *offset* lies beyond the export, or the reason says who it is.
         """
         found = await self._requests.get(call, tenant=tenant, request=request)
         export = await self._current(found)
         subject = await self._living(found)
+        await require_impersonal(self._ports.keyring, reason, subject)
         manifest = msgspec.json.decode(
             await self._ports.keyring.unseal(subject, export.sealed_manifest, _context(export.id)),
             type=Manifest,

@@ -21,6 +21,7 @@ from server.domain.identifiers import role_of
 from server.domain.ledger import new_entry
 from server.domain.ledger.commitment import committing
 from server.domain.ports import DEFAULT_FRESHNESS, Query
+from server.domain.reasons import require_impersonal
 from server.domain.rights.request import (
     STORE,
     VERIFIED,
@@ -359,15 +360,21 @@ class RightsRequests:
         return equals
 
     async def read(self, call: Call, *found: RightsRequest, reason: str) -> Sequence[Readable]:
-        """Return *found* with their words, once the ledger tells whose they are, and the reason."""
+        """Return *found* with their words, once the ledger tells whose they are, and the reason.
+
+        Raises:
+            InvalidArgumentError: the reason says who one of them is.
+        """
         # At once, so that the reads of many go out as few.
         readable = await asyncio.gather(*(self.readable(request) for request in found))
+        told = [each.request for each in readable if each.authorised_by or each.explanation]
+        about = await asyncio.gather(*(self.subject_of(request) for request in told))
+        await require_impersonal(self._ports.keyring, reason, *about)
         now = self._ports.clock.now()
         await self._commands.note(
             *(
-                self.entry(call, each.request, "rights.request_read", now, reason=reason)
-                for each in readable
-                if each.authorised_by or each.explanation
+                self.entry(call, request, "rights.request_read", now, reason=reason)
+                for request in told
             )
         )
         return readable
