@@ -104,18 +104,27 @@ async def told_of_world(channel: grpc.aio.Channel) -> tuple[World, list[Told]]:
         return world, named(await stream.complete())
 
 
-async def test_erasure_and_instructions_are_told_of_as_a_whole(channel: grpc.aio.Channel) -> None:
+@pytest.fixture(scope="module")
+async def sound(channel: grpc.aio.Channel) -> tuple[World, list[Told]]:
+    """Return what a server tells that misses nothing, once for all that is held against it."""
+    return await told_of_world(channel)
+
+
+async def test_erasure_and_instructions_are_told_of_as_a_whole(
+    sound: tuple[World, list[Told]],
+) -> None:
     """An erasure concerns all of a person, a revoked instruction all of a tenant."""
-    world, told = await told_of_world(channel)
+    world, told = sound
 
     assert {"", CUSTOMISE} == {purpose for _, subject, purpose in told if subject}
     assert (world.tenant, "", "") in told
 
 
 @pytest.mark.parametrize("kind", ["consent", "subject", "instruction"])
-async def test_a_kind_that_is_missed_would_be_caught(channel: grpc.aio.Channel, kind: str) -> None:
+async def test_a_kind_that_is_missed_would_be_caught(
+    channel: grpc.aio.Channel, sound: tuple[World, list[Told]], kind: str
+) -> None:
     """A server that takes a kind of entry for harmless tells less."""
-    sound, told = await told_of_world(channel)
     harmless = invalidating.HARMLESS_KINDS | {kind, "rights"}
     with patch.object(invalidating, "HARMLESS_KINDS", harmless):
         broken, missed = await told_of_world(channel)
@@ -128,7 +137,7 @@ async def test_a_kind_that_is_missed_would_be_caught(channel: grpc.aio.Channel, 
             for each in found
         )
 
-    assert tells(sound, told)
+    assert tells(*sound)
     assert not tells(broken, missed)
 
 
