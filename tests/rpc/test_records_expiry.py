@@ -18,6 +18,7 @@ from server.domain.records.record import Record
 from server.domain.subjects import Subjects, saved
 from server.domain.values import Role
 from server.workers.expiry import ExpiryWorker
+from tests.rpc.exercising import ACCESS, document, exercise
 from tests.rpc.kept import (
     CALL,
     NAME,
@@ -175,6 +176,38 @@ async def test_restricted_data_is_spared_and_not_read(
     await work(working)
 
     assert (1, [], 0) == (spared, read_again, len(await stored(app.ports, subject)))
+
+
+async def left_out_of_the_answer(app: App, channel: grpc.aio.Channel, clock: SteppingClock) -> None:
+    """Show that who asks for access is given what has time left, and not what has expired."""
+    subject = end_user(await new_tenant(channel))
+    await stub(channel).PutRecord(until(subject, clock.now() + HOUR, {"name": "old"}, key="a"))
+    await put(channel, subject, NAME, key="b")
+    await restrict(app, subject, "request")  # So that no worker deletes it meanwhile.
+    clock.advance(HOUR)
+    request = await exercise(channel, subject, ACCESS)
+
+    answer = await document(channel, request.name)
+
+    assert 2 == len(await stored(app.ports, subject))
+    assert [NAME] == [each["fields"] for each in answer["records"]]
+
+
+async def test_it_is_left_out_of_an_access_answer(
+    app: App, channel: grpc.aio.Channel, clock: SteppingClock
+) -> None:
+    """What nobody can read any more isn't in the export either, deleted or not yet."""
+    await left_out_of_the_answer(app, channel, clock)
+
+
+async def test_that_exporting_what_has_expired_would_be_noticed(
+    app: App, channel: grpc.aio.Channel, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export of all that is stored breaks the promise above."""
+    monkeypatch.setattr(Record, "is_expired", lambda _self, _now: False)
+
+    with pytest.raises(AssertionError):
+        await left_out_of_the_answer(app, channel, clock)
 
 
 async def restrict(app: App, subject: types_pb2.Subject, by: str) -> None:
