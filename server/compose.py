@@ -390,11 +390,16 @@ async def compose(settings: Settings, *, clock: Clock | None = None) -> AsyncGen
         await stack.enter_async_context(working((*workers(domain, ports, settings), *at_work)))
         stack.callback(closing.begin)
         catch_up = CatchingUp(reader, domain.catalogues)
-        yield App(_server(settings, built, driver, catch_up), ports, built, database, ended)
+        server = _server(settings, built, driver, catch_up, sequencer)
+        yield App(server, ports, built, database, ended)
 
 
 def _server(
-    settings: Settings, built: tuple[object, ...], driver: Driver, catch_up: CatchingUp
+    settings: Settings,
+    built: tuple[object, ...],
+    driver: Driver,
+    catch_up: CatchingUp,
+    sequencer: Sequencer,
 ) -> Server:
     drain = Drain()
     guard = Guard(canonical_logger(), drain, settings.default_deadline_seconds)
@@ -404,6 +409,7 @@ def _server(
         [service.full_name for service in registry.services()],
         drain=drain,
         ping=lambda: driver.command("admin", {"ping": 1}),
+        is_whole=lambda: not sequencer.aside,
         limits=ServerLimits(message_bytes=settings.max_message_bytes),
     )
 

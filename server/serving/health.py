@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 PING_EVERY_SECONDS = 2.0
 PING_SECONDS = 2.0
 
+LEDGER = "privacyrights.ledger"
+"""Asked for by this name, health tells whether this server has set aside no altered log."""
+
+_ANSWERS = {True: HealthCheckResponse.SERVING, False: HealthCheckResponse.NOT_SERVING}
+
 _log = structlog.get_logger("server.serving")
 
 
@@ -30,10 +35,12 @@ class Health:
         services: Sequence[str],
         ping: Callable[[], Awaitable[object]],
         *,
+        is_whole: Callable[[], bool] = lambda: True,
         every_seconds: float = PING_EVERY_SECONDS,
         within_seconds: float = PING_SECONDS,
     ) -> None:
-        """Tell the health of *services*: good while *ping* returns."""
+        """Tell the health of *services*: good while *ping* returns; of the ledger: *is_whole*."""
+        self._is_whole = is_whole
         self.servicer = health.aio.HealthServicer()
         self._services = ("", *services)
         self._ping = ping
@@ -43,7 +50,10 @@ class Health:
 
     async def look(self) -> None:
         """Ask the database once, and tell what it means."""
-        await self._tell(is_serving=await self._is_reachable())
+        is_reachable = await self._is_reachable()
+        await self._tell(is_serving=is_reachable)
+        # Apart: calls are served all the same, and no balancer should take this server out.
+        await self.servicer.set(LEDGER, _ANSWERS[is_reachable and self._is_whole()])
 
     async def run(self) -> None:
         """Ask the database again and again, until cancelled."""
@@ -71,6 +81,5 @@ class Health:
         elif self.is_serving is False:
             _log.info("database reachable again")
         self.is_serving = is_serving
-        answer = HealthCheckResponse.SERVING if is_serving else HealthCheckResponse.NOT_SERVING
         for service in self._services:
-            await self.servicer.set(service, answer)
+            await self.servicer.set(service, _ANSWERS[is_serving])

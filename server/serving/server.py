@@ -55,6 +55,7 @@ class Server:
         *,
         drain: Drain,
         ping: Callable[[], Awaitable[object]],
+        is_whole: Callable[[], bool] = lambda: True,
         limits: ServerLimits = ServerLimits(),
     ) -> None:
         """Answer with *handlers* at *address*, once started.
@@ -62,10 +63,11 @@ class Server:
         Shapes:
             services: full names, for health and reflection.
             ping: returns while the database answers.
+            is_whole: whether no altered log of the ledger is set aside.
         """
         self.address = address
         self._drain = drain
-        self.health = Health(services, ping)
+        self.health = Health(services, ping, is_whole=is_whole)
         self._beside = AsyncExitStack()
         self._grpc = grpc.aio.server(options=options(limits))
         self._grpc.add_generic_rpc_handlers(handlers)

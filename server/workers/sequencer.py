@@ -121,6 +121,9 @@ class SequencerWorker:
         """Sequence one batch, and tell whether there may be more."""
         started = monotonic()
         done = await self._sequencer.step(self._shares.held)
+        if self._examine_at is None and self._sequencer.aside:
+            # It met a head that can't be read.
+            self._examine_at = monotonic()
         if self._sign_at is None and self._sequencer.has_unsigned:
             self._sign_at = monotonic() + SIGN_SECONDS
         if done:

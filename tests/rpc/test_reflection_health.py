@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from server.domain.errors import StorageUnavailableError
 from server.handlers.registry import services
-from server.serving.health import Health
+from server.serving.health import LEDGER, Health
 from tests.rpc.small_server import small_server
 from tests.rpc.wire import responses
 
@@ -143,3 +145,27 @@ async def test_health_is_watched_again_and_again() -> None:
     for _ in range(3):
         await asyncio.wait_for(asked.get(), 5)
     watching.cancel()
+
+
+async def test_health_tells_of_an_altered_ledger() -> None:
+    """By a name of its own: all services go on while a log is set aside."""
+    aside = ["acme"]
+
+    async def ping() -> None:
+        return
+
+    health = Health(["one"], ping, is_whole=lambda: not aside)
+    await health.look()
+    assert "NOT_SERVING" == await _status(health, LEDGER)
+    assert ["SERVING"] * 2 == [await _status(health, name) for name in ("", "one")]
+
+    aside.clear()
+    await health.look()
+
+    assert "SERVING" == await _status(health, LEDGER)
+
+
+async def _status(health: Health, service: str) -> str:
+    context = cast("grpc.aio.ServicerContext[Any, Any]", None)
+    told = await health.servicer.Check(HealthCheckRequest(service=service), context)
+    return HealthCheckResponse.ServingStatus.Name(told.status)

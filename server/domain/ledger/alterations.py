@@ -42,7 +42,10 @@ async def is_log_altered(reader: Reader, head: LedgerHead) -> bool:
         ),
         _Place,
     )
-    checkpoint = await reader.get(CHECKPOINTS, head.tenant, head.id, Checkpoint)
+    try:
+        checkpoint = await reader.get(CHECKPOINTS, head.tenant, head.id, Checkpoint)
+    except TypeError:
+        return True  # What is stored there is no checkpoint.
     now = await reader.get(HEADS, head.tenant, head.id, LedgerHead)
     signed = 0 if checkpoint is None else checkpoint.version
     is_sound = _ends([each.position for each in found], head.size) and signed == head.checkpoints

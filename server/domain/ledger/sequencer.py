@@ -8,8 +8,8 @@ again. Leases (`server.workers.sequencer`) only keep that from being a waste of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
 from server.domain.change import Change, Replace, Write
 from server.domain.ledger.alterations import is_feed_altered, is_log_altered
@@ -37,7 +37,10 @@ from server.domain.ports import Query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from server.domain.change import Table
     from server.domain.ports import Ports
+
+H = TypeVar("H")
 
 BATCH = 1000
 """Entries that are sequenced in one transaction."""
@@ -47,6 +50,13 @@ SIGN_BATCH = 250
 
 CACHED_HEADS = 10_000
 """Heads that are kept from one pass to the next, about 1 kB each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Id:
+    """What can be read of any head."""
+
+    id: str
 
 
 class Sequencer:
@@ -94,14 +104,15 @@ class Sequencer:
             ConflictError: another sequencer went on from the same heads; read again.
             StorageUnavailableError: the database can't confirm; what it did is read again.
         """
+        await self._take_over(partitions - self._feeds_aside)
         partitions -= self._feeds_aside
-        await self._take_over(partitions)
         if not partitions:
             return 0
         entries = await self._waiting(partitions)
-        if entries:
-            await self._know({entry.tenant for entry in entries})
-            sequenced = sequence(entries, self._heads, self._partitions)
+        await self._know({entry.tenant for entry in entries})
+        ready = [entry for entry in entries if entry.tenant not in self._logs_aside]
+        if ready:
+            sequenced = sequence(ready, self._heads, self._partitions)
             await self._commit(sequenced.writes)
             self._remember(sequenced)
         return len(entries)
@@ -121,8 +132,9 @@ class Sequencer:
         reader = self._ports.reader
         logs = [head for head in self._heads.values() if await is_log_altered(reader, head)]
         feeds = [head for head in self._partitions.values() if await is_feed_altered(reader, head)]
-        self._logs_aside = {head.tenant for head in logs}
-        self._feeds_aside = {head.number for head in feeds}
+        # Those that can't be read at all are among them already.
+        self._logs_aside |= {head.tenant for head in logs}
+        self._feeds_aside |= {head.number for head in feeds}
         self.forget()
         return self.aside
 
@@ -182,32 +194,47 @@ class Sequencer:
             tenant=None,
             equals={"partition": numbers, "is_signed": False},
         )
-        async for head in self._ports.reader.scan(left, LedgerHead):
-            if head.tenant not in self._logs_aside:
-                self._heads[head.tenant] = head
-        feeds = Query(
-            PARTITION_HEADS,
-            tenant="",
-            equals={"id": tuple(partition_id(number) for number in numbers)},
-            limit=len(numbers),
-        )
-        found = await self._ports.reader.find(feeds, PartitionHead)
+        unsigned = {_tenant_of(each.id) async for each in self._ports.reader.scan(left, _Id)}
+        await self._know(unsigned - self._logs_aside)
+        ids = {partition_id(number): number for number in numbers}
+        found, unreadable = await self._read(PARTITION_HEADS, "", tuple(ids), PartitionHead)
         self._partitions |= {number: new_partition(number) for number in numbers}
         self._partitions |= {head.number: head for head in found}
+        for id in unreadable:
+            self._feeds_aside.add(ids[id])
+            del self._partitions[ids[id]]
 
     async def _know(self, tenants: set[str]) -> None:
         """Read the heads of those logs that aren't known."""
         unknown = tenants - self._heads.keys()
         if not unknown:
             return
-        query = Query(
-            HEADS,
-            tenant=None,
-            equals={"id": tuple(head_id(tenant) for tenant in unknown)},
-            limit=len(unknown),
-        )
+        ids = tuple(head_id(tenant) for tenant in unknown)
+        found, unreadable = await self._read(HEADS, None, ids, LedgerHead)
         self._heads |= {tenant: new_head(tenant) for tenant in unknown}
-        self._heads |= _by_tenant(await self._ports.reader.find(query, LedgerHead))
+        self._heads |= _by_tenant(found)
+        for id in unreadable:
+            self._logs_aside.add(_tenant_of(id))
+            del self._heads[_tenant_of(id)]
+
+    async def _read(
+        self, table: Table, tenant: str | None, ids: Sequence[str], type: type[H]
+    ) -> tuple[Sequence[H], Sequence[str]]:
+        """Return the heads called *ids*, and the ids of those that are no heads any more."""
+        query = Query(table, tenant=tenant, equals={"id": tuple(ids)}, limit=len(ids))
+        try:
+            return await self._ports.reader.find(query, type), ()
+        except TypeError:
+            # One at a time: the others are whole.
+            found: list[H] = []
+            unreadable: list[str] = []
+            for id in ids:
+                alone = replace(query, equals={"id": id}, limit=1)
+                try:
+                    found += await self._ports.reader.find(alone, type)
+                except TypeError:
+                    unreadable.append(id)
+            return found, unreadable
 
     async def _commit(self, writes: Sequence[Write]) -> None:
         try:
@@ -239,6 +266,10 @@ class Sequencer:
             ),
             version=head.checkpoints + 1,
         )
+
+
+def _tenant_of(id: str) -> str:
+    return "" if id == head_id("") else id
 
 
 def _by_tenant(heads: Iterable[LedgerHead]) -> Mapping[str, LedgerHead]:
