@@ -86,14 +86,18 @@ class FeedHandler:
     async def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, _call: Call
     ) -> pb.ListSubscriptionsResponse:
-        """List the subscriptions."""
+        """List the subscriptions with their lag."""
         fields = Fields(self._clock.now())
         asked = page(fields, request)
         fields.done()
         found = await self._subscriptions.list(after=asked.after, limit=asked.limit)
         shown, token = asked.cut(found, lambda each: (each.id, each.id))
+        lags = await self._lags.each(shown)
         return pb.ListSubscriptionsResponse(
-            subscriptions=[subscription_message(each) for each in shown], next_page_token=token
+            subscriptions=[
+                subscription_message(each, lag) for each, lag in zip(shown, lags, strict=True)
+            ],
+            next_page_token=token,
         )
 
     async def UpdateSubscription(

@@ -66,6 +66,26 @@ async def test_lag_is_a_metric_also_of_those_that_nobody_streams(
     assert (1, 0, None) == (waiting, none, deleted)
 
 
+async def test_a_list_tells_each_lag(channel: grpc.aio.Channel) -> None:
+    """Who looks for the one that is behind needn't ask for each of them."""
+    tenant = await new_tenant(channel)
+    start = BEGIN - timedelta(days=1)
+    names = [
+        await subscribed(channel, tenant, types=[type], start_time=start)
+        for type in ("tenant.*", "breach.*")
+    ]
+    service = FeedServiceStub(channel)
+    async with subscriber(channel, names[0]) as stream:
+        await stream.next()
+
+    listed = await service.ListSubscriptions(pb.ListSubscriptionsRequest(page_size=1000))
+    found = {each.name: each for each in listed.subscriptions}
+    alone = await service.GetSubscription(pb.GetSubscriptionRequest(name=names[0]))
+
+    assert [1, 0] == [found[name].lag_count for name in names]
+    assert alone.subscription.oldest_waiting_time == found[names[0]].oldest_waiting_time
+
+
 async def test_what_deleted_subscriptions_leave_is_tidied_up(
     app: App, channel: grpc.aio.Channel
 ) -> None:

@@ -62,6 +62,16 @@ class Lags:
         cursors = await self._ports.reader.find(query, Cursor)
         return await self._measured(subscription, cursors, await self._log.heads())
 
+    async def each(self, subscriptions: Sequence[Subscription]) -> Sequence[Lag]:
+        """Return how far each of *subscriptions* is behind, one after another."""
+        lives = tuple(each.life for each in subscriptions)
+        own: dict[str, list[Cursor]] = {life: [] for life in lives}
+        query = Query(CURSORS, PLATFORM, equals={"life": lives}, limit=PAGE)
+        async for cursor in self._ports.reader.scan(query, Cursor):
+            own[cursor.life].append(cursor)
+        heads = await self._log.heads()
+        return [await self._measured(each, own[each.life], heads) for each in subscriptions]
+
     async def members(self, subscription: Subscription) -> Sequence[Member]:
         """Return who streams now."""
         query = Query(MEMBERS, PLATFORM, equals={"life": subscription.life}, limit=PAGE)

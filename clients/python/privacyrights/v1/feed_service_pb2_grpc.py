@@ -140,7 +140,7 @@ class FeedServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSubscriptions(self, request, context):
-        """Lists subscriptions, sorted by name, without their lag and their members.
+        """Lists subscriptions, sorted by name, with their lag and without their members.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.

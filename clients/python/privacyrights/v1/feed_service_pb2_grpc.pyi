@@ -49,7 +49,7 @@ class FeedServiceStub:
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
     """
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_feed_service_pb2.ListSubscriptionsRequest, _feed_service_pb2.ListSubscriptionsResponse]
-    """Lists subscriptions, sorted by name, without their lag and their members.
+    """Lists subscriptions, sorted by name, with their lag and without their members.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
@@ -167,7 +167,7 @@ class FeedServiceAsyncStub(FeedServiceStub):
     - INVALID_ARGUMENT, FIELD_INVALID; NOT_FOUND, SUBSCRIPTION_NOT_FOUND.
     """
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_feed_service_pb2.ListSubscriptionsRequest, _feed_service_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
-    """Lists subscriptions, sorted by name, without their lag and their members.
+    """Lists subscriptions, sorted by name, with their lag and without their members.
 
     Errors:
     - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
@@ -300,7 +300,7 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_service_pb2.ListSubscriptionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_service_pb2.ListSubscriptionsResponse, _abc.Awaitable[_feed_service_pb2.ListSubscriptionsResponse]]:
-        """Lists subscriptions, sorted by name, without their lag and their members.
+        """Lists subscriptions, sorted by name, with their lag and without their members.
 
         Errors:
         - INVALID_ARGUMENT, FIELD_INVALID / PAGE_TOKEN_INVALID.
