@@ -204,7 +204,11 @@ async def test_that_exporting_what_has_expired_would_be_noticed(
     app: App, channel: grpc.aio.Channel, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An export of all that is stored breaks the promise above."""
-    monkeypatch.setattr(Record, "is_expired", lambda _self, _now: False)
+
+    def never(_self: Record, _now: datetime) -> bool:
+        return False
+
+    monkeypatch.setattr(Record, "is_expired", never)
 
     with pytest.raises(AssertionError):
         await left_out_of_the_answer(app, channel, clock)
