@@ -12,7 +12,7 @@ from server.domain.consent.consent import (
     ParentalAuthority,
     State,
 )
-from server.domain.consent.processing import Verdict
+from server.domain.consent.processing import Verdict, VerdictReason
 from server.domain.identifiers import role_of
 from server.domain.subject import Choice
 from server.handlers import names
@@ -36,6 +36,9 @@ METHODS = {
 """Methods as the contract numbers them; what isn't stated has no entry."""
 _METHOD_NUMBERS = {method: number for number, method in METHODS.items()}
 _STATES = {state: pb.ConsentState.Value(f"CONSENT_STATE_{state.name}") for state in State}
+_REASONS = {
+    reason: pb.VerdictReason.Value(f"VERDICT_REASON_{reason.name}") for reason in VerdictReason
+}
 _BASES = {basis: catalogue_pb.LegalBasis.Value(f"LEGAL_BASIS_{basis.name}") for basis in LegalBasis}
 
 
@@ -86,9 +89,7 @@ def verdict_message(verdict: Verdict, reference: str) -> pb.Verdict:
     """Return a verdict on whoever is called *reference*."""
     return pb.Verdict(
         allowed=verdict.allowed,
-        reasons=[
-            pb.VerdictReason.Value(f"VERDICT_REASON_{reason.name}") for reason in verdict.reasons
-        ],
+        reasons=[_REASONS[reason] for reason in verdict.reasons],
         deciding_entry=verdict.deciding_entry
         and names.to_name("ledgerEntries", verdict.deciding_entry),
         legal_basis=_BASES[verdict.legal_basis],
