@@ -38,7 +38,7 @@ ALLOWED: Final = frozenset(
         *("method", "code", "duration_ms", "caller", "tenant", "request_id", "subject"),
         *("exception", "at", "source", "template", "reason"),
         *("address", "bytes", "collection", "count", "migration"),
-        *("pid", "seconds", "signal", "version", "worker"),
+        *("head", "pid", "seconds", "signal", "version", "worker"),
     }
 )
 """Every name that can appear in a log."""

@@ -114,8 +114,8 @@ class SequencerWorker:
         """Set aside what was altered, say so, and look at it again in a while."""
         aside = await self._sequencer.examine(self._shares.held)
         self._examine_at = monotonic() + EXAMINE_SECONDS if aside else None
-        if aside:
-            _log.error("ledger altered - these logs or feeds are set aside", heads=aside)
+        for head in aside:
+            _log.error("ledger altered - a log or feed is set aside", head=head)
 
     async def _sequence(self) -> bool:
         """Sequence one batch, and tell whether there may be more."""

@@ -335,24 +335,6 @@ async def test_future_decision_is_refused(
     assert ("decision_time",) == told.fields
 
 
-async def test_field_not_built_is_refused(
-    channel: grpc.aio.Channel, consent: ConsentServiceAsyncStub
-) -> None:
-    """A field that isn't built yet is refused, not ignored."""
-    who = end_user(await new_tenant(channel))
-
-    told = await refused(
-        consent.CheckProcessing(
-            pb.CheckProcessingRequest(
-                subject=who, purpose=CUSTOMISE, categories=["categories/profile"]
-            )
-        )
-    )
-
-    assert ("UNIMPLEMENTED", "NOT_BUILT_YET") == (told.code, told.reason)
-    assert {"what": "CheckProcessingRequest.categories"} == told.metadata
-
-
 async def test_garbage_token_is_refused(channel: grpc.aio.Channel) -> None:
     """A consistency token that isn't ours is the caller's mistake, not the server's."""
     who = end_user(await new_tenant(channel))

@@ -21,6 +21,7 @@ from server.domain.catalogue.catalogue import (
     RetentionRule,
 )
 from server.domain.catalogue.catalogues import Catalogues
+from server.domain.catalogue.line import HEAD, HEADS, Head
 from server.domain.change import Change, Insert
 from server.domain.clock import SteppingClock
 from server.domain.errors import BlastRadiusExceededError
@@ -83,7 +84,10 @@ async def change_rule(ports: Ports, role: Role, **fields: int | Anchor) -> Reten
     before = known.retention_rule(role)
     rule = replace(before, **fields)  # type: ignore[arg-type]  # a test's own
     following = known.amended(Proposal(retention_rules=(rule,)), ports.clock.now())
-    await ports.committer.commit(Change((Insert(CATALOGUES, following),), ()), type(None))
+    head = await ports.reader.get(HEADS, "", HEAD, Head)
+    assert head is not None
+    writes = (Insert(CATALOGUES, following), head.saved(following.number, ()))
+    await ports.committer.commit(Change(writes, ()), type(None))
     return before
 
 

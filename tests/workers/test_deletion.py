@@ -24,6 +24,7 @@ KEPT_AS_PROOF = {
     Kind.CONSENTS: "shows what was allowed, by reference, in clear (Art. 17(3)(e))",
     Kind.REQUESTS: "counted while its words are sealed in it",
     Kind.DISCLOSURES: "counted while an authority's demand is sealed in it",
+    Kind.DIRECTIVES: "shows what became of it; its words can't be read any more",
     Kind.ERASURES: "the proof of the erasure",
     Kind.CERTIFICATES: "the proof of the erasure, signed",
     Kind.SWEEPS: "about no one person",

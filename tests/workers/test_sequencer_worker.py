@@ -20,6 +20,7 @@ class EndlessBacklog:
     def __init__(self) -> None:
         self.has_unsigned = True
         self.signed = asyncio.Event()
+        self.aside: list[str] = []
 
     def forget(self) -> None:
         """Remember nothing."""

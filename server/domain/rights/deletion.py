@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.domain.consent.standing import acts
+from server.domain.directives.directive import history
 from server.domain.disclosure.disclosure import Disclosure, disclosures
 from server.domain.errors import SubjectNotFoundError
 from server.domain.ports import Query
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from server.domain.subject import Subject
     from server.domain.values import SubjectId
 
-PURGED = (records, exports, interactions, acts)
+PURGED = (records, exports, interactions, acts, history)
 """The tables whose documents are deleted after an erasure."""
 
 _BATCH = 200
